@@ -1,0 +1,42 @@
+"""The qualities of service that Rapport uses, each named after what it is for."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+#: Camera images in: takes reliable and best-effort cameras alike, and only ever holds the newest frame.
+NEWEST_IMAGE = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
+
+#: Results that follow the frames: faces, estimates, events.
+RESULTS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=10,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+
+#: State that a late subscriber must still get: profiles, REP 155 lists and properties of persons.
+LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+#: One topic per face of REP 155: reliable, only the newest.
+NEWEST_RESULT = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+
+
+def describe(qos: QoSProfile) -> str:
+    """The part of a QoS that can be incompatible, in words: "BEST_EFFORT, VOLATILE"."""
+    return f"{qos.reliability.name}, {qos.durability.name}"
