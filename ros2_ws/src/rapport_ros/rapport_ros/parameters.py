@@ -7,6 +7,7 @@ no way to refuse in its constructor.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from rapport_edge.errors import SettingsError
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
@@ -94,6 +96,7 @@ class StructParameters(Generic[SettingsT]):
         self._refused: dict[str, str] = {}
         for spec in self._specs:
             self._declare(spec)
+        node.add_post_set_parameters_callback(self._accept)
 
     def read(self) -> SettingsT:
         """The settings as they are now, validated.
@@ -101,9 +104,8 @@ class StructParameters(Generic[SettingsT]):
         Raises:
             SettingsError: names the parameter, what it was, and what is allowed.
         """
-        unknown = self._unknown_overrides()
-        if unknown:
-            raise SettingsError(f"unknown parameter {', '.join(unknown)}; this node knows {', '.join(self._names())}")
+        for name in self._unknown_overrides():
+            raise SettingsError(f"unknown parameter {name}; {_suggestion(name, self._names())}")
         if self._refused:
             raise SettingsError("; ".join(f"parameter {name}: {why}" for name, why in self._refused.items()))
         values: dict[str, Any] = {}
@@ -112,7 +114,22 @@ class StructParameters(Generic[SettingsT]):
         try:
             return msgspec.convert(values, self._type)
         except msgspec.ValidationError as error:
-            raise SettingsError(_readable(error)) from error
+            raise SettingsError(self._readable(error)) from error
+
+    def _readable(self, error: msgspec.ValidationError) -> str:
+        """msgspec's "Expected `float` < 1.0 - at `$.detector.score`" with the parameter's name, value and limits."""
+        text, separator, path = str(error).partition(" - at `$.")
+        name = path.rstrip("`").partition("[")[0]
+        if not separator or name not in self._names():
+            return str(error)
+        allowed = next(constraints_text(spec.type) for spec in self._specs if spec.name == name)
+        hint = f" ({allowed})" if allowed else ""
+        return f"parameter {name} is {self._node.get_parameter(name).value!r}: {text}{hint}"
+
+    def _accept(self, parameters: list[Parameter]) -> None:
+        """A value that was set later replaces the one that was refused at the start."""
+        for parameter in parameters:
+            self._refused.pop(parameter.name, None)
 
     def _names(self) -> list[str]:
         return [spec.name for spec in self._specs]
@@ -128,8 +145,9 @@ class StructParameters(Generic[SettingsT]):
         default = spec.default if not isinstance(spec.default, tuple) else list(spec.default)
         try:
             self._node.declare_parameter(spec.name, default, descriptor)
-        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            self._refused[spec.name] = f"{error} ({descriptor.additional_constraints or 'see its description'})"
+        except (InvalidParameterTypeException, InvalidParameterValueException):
+            given = self._node._parameter_overrides[spec.name].value
+            self._refused[spec.name] = f"{given!r} is not {descriptor.additional_constraints or 'of its type'}"
             self._node.declare_parameter(spec.name, default, descriptor, ignore_override=True)
 
 
@@ -180,7 +198,7 @@ def _set_nested(values: dict[str, Any], name: str, value: Any) -> None:
     values[last] = value
 
 
-def _readable(error: msgspec.ValidationError) -> str:
-    """msgspec's "Expected `float` >= 0.0 - at `$.detector.score`" with the parameter's name in front."""
-    text, separator, path = str(error).partition(" - at `$.")
-    return f"parameter {path.rstrip('`')}: {text}" if separator else text
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"this node knows {', '.join(known)}"

@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-#: Camera images in: takes reliable and best-effort cameras alike, and only ever holds the newest frame.
-NEWEST_IMAGE = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.BEST_EFFORT,
-    durability=DurabilityPolicy.VOLATILE,
-)
-
 #: Results that follow the frames: faces, estimates, events.
 RESULTS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -35,6 +27,15 @@ NEWEST_RESULT = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
+
+
+def newest_image(reliable: bool = False) -> QoSProfile:
+    """Camera images in: never holds more than the newest frame.
+
+    Best effort takes reliable and best-effort cameras alike; reliable refuses the latter and resends what was lost.
+    """
+    reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
 
 
 def describe(qos: QoSProfile) -> str:
