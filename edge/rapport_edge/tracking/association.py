@@ -15,8 +15,8 @@ _MAX_AGE = 30
 class BoxAssociation:
     """Numbers for boxes that stay the same from frame to frame.
 
-    OC-SORT (Cao et al. 2023) is SORT (Kalman filter and assignment by overlap) that also tries a track's last seen place when
-    the filter's prediction fails, which suits heads: they start and stop.
+    OC-SORT (Cao et al. 2023) is SORT (Kalman filter and assignment by overlap) that also tries a track's last seen
+    place when the filter's prediction fails, which suits heads: they start and stop.
     """
 
     def __init__(self, min_iou: float) -> None:

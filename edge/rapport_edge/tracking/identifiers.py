@@ -15,8 +15,8 @@ _COUNT = len(_LETTERS) ** _LENGTH
 def track_ids(random: Random | None = None) -> Iterator[str]:
     """Endless ids such as "qkzwf"; 11.9 million of them before one comes again.
 
-    Ids are letters only, because REP 155 builds topic names from them. They start at a random place, so that a node that
-    outlives this process does not take a new person for the one who was "aaaab" before the restart. Stepping by a
+    Ids are letters only, because REP 155 builds topic names from them. They start at a random place, so that a node
+    that outlives this process does not take a new person for the one who was "aaaab" before the restart. Stepping by a
     number that shares no factor with the count visits every word once, without a record of those already given.
     """
     random = random or Random()

@@ -43,14 +43,16 @@ class _State:
 class FaceTracker:
     """Gives faces ids that last.
 
-    `update` takes the detections of a frame that the detector saw, `predict` any frame in between. A face is reported after
-    `confirm_hits` detections in a row and no longer after `max_misses` detector runs without it. Landmarks always
-    move with the box. Not thread-safe: frames come in order, from one thread.
+    `update` takes the detections of a frame that the detector saw, `predict` any frame in between. A face is reported
+    after `confirm_hits` detections in a row and no longer after `max_misses` detector runs without it. Landmarks
+    always move with the box. Not thread-safe: frames come in order, from one thread.
     """
 
     def __init__(self, settings: TrackerSettings | None = None, ids: Iterator[str] | None = None) -> None:
-        """
+        """Starts without tracks.
+
         Args:
+            settings: limits of a track; None for the defaults.
             ids: source of track ids, each given once; default: `track_ids()`.
         """
         self._settings = settings or TrackerSettings()
