@@ -27,10 +27,14 @@ class Engine(Protocol):
         ...
 
     @property
-    def inputs(self) -> Sequence[TensorInfo]: ...
+    def inputs(self) -> Sequence[TensorInfo]:
+        """What the model takes."""
+        ...
 
     @property
-    def outputs(self) -> Sequence[TensorInfo]: ...
+    def outputs(self) -> Sequence[TensorInfo]:
+        """What the model gives, in the order of `run`."""
+        ...
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs in the order of `outputs`.

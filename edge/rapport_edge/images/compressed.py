@@ -31,9 +31,9 @@ def decode_compressed(data: Buffer, format: str = "") -> ByteImage:
     Args:
         data: a whole JPEG, PNG or WebP file; bytes after its end are ignored. 16 bits per channel keep the high byte,
             alpha is dropped, grey becomes three equal channels.
-        format: the message's format field, such as "jpeg" or "rgb8; jpeg compressed bgr8". It tells the colour order of
-            the sender's matrix, and changes nothing, since the file itself has its colours in the usual order. It serves
-            to refuse depth images and Bayer patterns, and to explain errors.
+        format: the message's format field, such as "jpeg" or "rgb8; jpeg compressed bgr8". The colour order in it is
+            that of the sender's matrix and changes nothing: the file has its colours in the usual order. It serves to
+            refuse depth images and Bayer patterns, and to explain errors.
 
     Returns:
         (height, width, 3) uint8 RGB, C-contiguous.

@@ -115,7 +115,8 @@ def decode_raw(
     Args:
         data: the rows, at least `step` bytes times the number of rows; what follows is ignored.
         encoding: one of `SUPPORTED_ENCODINGS`.
-        width, height: pixels.
+        width: pixels in a row.
+        height: rows of pixels.
         step: bytes from the start of one row to the start of the next, padding included.
         is_bigendian: byte order of mono16.
 

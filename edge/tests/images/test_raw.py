@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rapport_edge.errors import ImageError
 from rapport_edge.images import MAX_PIXELS, SUPPORTED_ENCODINGS, decode_raw
 

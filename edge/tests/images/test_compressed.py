@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
 from rapport_edge.errors import ImageError
 from rapport_edge.images import decode_compressed, read_image
 
