@@ -183,10 +183,19 @@ def install_runtime(log: Path) -> None:
 
 def build_workspace(log: Path) -> None:
     """Builds the interfaces with colcon; on a sourced ROS also the packages that `ros2 launch` looks for."""
+    colcon_build(["msgs", "ros2_ws/src", "launch"] if uses_sourced_ros() else ["msgs"], log)
+
+
+def build_test_interfaces(log: Path) -> None:
+    """Builds the tests' copy of the messages of REP 155; only beside the wheels, which have no hri_msgs of their own."""
+    colcon_build(["tests/interfaces"], log)
+
+
+def colcon_build(sources: list[str], log: Path) -> None:
+    """Builds the packages under some folders into the environment, or into install/ on a sourced ROS."""
     check_compiler()
     state = ROOT if uses_sourced_ros() else VENV / "colcon"
     install = ROOT / "install" if uses_sourced_ros() else VENV
-    sources = ["msgs", "ros2_ws/src", "launch"] if uses_sourced_ros() else ["msgs"]
     prefixes = {} if uses_sourced_ros() else {"AMENT_PREFIX_PATH": str(VENV), "CMAKE_PREFIX_PATH": str(VENV)}
     command = [PYTHON, "-c", COLCON, "--log-base", state / "log", "build", "--base-paths", *sources, "--merge-install"]
     command += ["--build-base", state / "build", "--install-base", install, "--event-handlers", "console_direct+"]
@@ -241,6 +250,9 @@ def steps(stage: str) -> Iterator[Step]:
     if stage == "dev":
         recipe = files_under("training", "pyproject.toml")
         yield Step("dev", "test tools and the training package", "runtime", tuple(DEV_TOOLS), recipe, install_dev)
+        interfaces = () if distro else files_under("tests/interfaces", "*")
+        if interfaces:
+            yield Step("test-interfaces", "REP 155 messages for tests", "ros", (), interfaces, build_test_interfaces)
 
 
 def bring_up_to_date(stage: str) -> None:
