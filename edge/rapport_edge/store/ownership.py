@@ -1,0 +1,50 @@
+"""One owner per database: an advisory lock file that names the owning process.
+
+SQLite itself would let two nodes write one file. But the owner holds state beside the file, anonymous persons and the
+search index, and a second writer would bring forgotten persons back from there. Readers need no lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from rapport_edge.store.errors import StoreBusyError, StoreReadOnlyError
+
+
+class OwnershipLock:
+    """Holds `<database>.lock` (flock) while open; the kernel frees it when the process dies, however it dies.
+
+    Raises:
+        StoreBusyError: another process, or another store in this one, owns the database; names its pid.
+        StoreReadOnlyError: the lock file cannot be created.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self.path = database.with_name(database.name + ".lock")
+        try:
+            database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreReadOnlyError(
+                f"cannot create {self.path}: {error.strerror}; the store needs a folder that this user may write"
+            ) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._fd)
+            raise StoreBusyError(
+                f"{database} is owned by process {owner}; stop that process, use its services, or give this one "
+                "a database of its own"
+            ) from error
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others own the database; the file stays, because removing it would race with the next owner."""
+        if self._fd >= 0:
+            os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = -1
