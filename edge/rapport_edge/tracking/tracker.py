@@ -33,7 +33,7 @@ class _State:
     hits: int = 1
     misses: int = 0
     measured: bool = True
-    #: The place could be followed in the last frame.
+    #: Its place in the last frame is known, from the detector or from the pixels.
     located: bool = True
 
     def view(self) -> Track:
@@ -69,9 +69,9 @@ class FaceTracker:
         return MappingProxyType(self._resets)
 
     @property
-    def wants_detection(self) -> bool:
-        """True when a detector run on the next frame would settle something: a new face, or one lost from sight."""
-        return any(state.hits < self._settings.confirm_hits or not state.located for state in self._states)
+    def has_candidates(self) -> bool:
+        """True while a face waits to be confirmed: a detector run on the next frame would settle it."""
+        return any(state.hits < self._settings.confirm_hits for state in self._states)
 
     def update(self, detections: Sequence[Detection], image: ByteImage | None, timestamp: float) -> list[Track]:
         """Confirmed tracks after a detector run on this frame.
