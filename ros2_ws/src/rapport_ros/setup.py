@@ -15,8 +15,8 @@ setup(
         ("share/rapport_ros", ["package.xml"]),
     ],
     install_requires=[
-        "rapport-edge",   # everything that is computed
-        "click>=8.1",     # the command line
+        "rapport-edge",  # everything that is computed
+        "click>=8.1",  # the command line
         "msgspec>=0.18",  # settings and their limits
     ],
     zip_safe=False,

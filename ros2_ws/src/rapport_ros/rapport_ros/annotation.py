@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import cv2
 import numpy as np
+
 from rapport_edge.faces import ByteImage, DemographicEstimate, Track
 
 MEASURED = (64, 220, 120)
@@ -34,7 +35,9 @@ def describe(face_id: str, estimate: DemographicEstimate | None) -> str:
         return face_id
     words = [face_id]
     for attribute in estimate.attributes.values():
-        words.append(f"{attribute.label} {attribute.confidence:.2f}" if attribute.label else f"{attribute.name} unknown")
+        words.append(
+            f"{attribute.label} {attribute.confidence:.2f}" if attribute.label else f"{attribute.name} unknown"
+        )
     if estimate.age is not None:
         age = estimate.age
         words.append(f"{age.mean:.0f} ({age.low:.0f}-{age.high:.0f})" if age.known else "age unknown")
@@ -53,7 +56,9 @@ def _draw_face(canvas: ByteImage, track: Track, text: str, scale: float) -> None
     _draw_text(canvas, text, (x0, y0), colour, scale)
 
 
-def _draw_text(canvas: ByteImage, text: str, corner: tuple[int, int], colour: tuple[int, int, int], scale: float) -> None:
+def _draw_text(
+    canvas: ByteImage, text: str, corner: tuple[int, int], colour: tuple[int, int, int], scale: float
+) -> None:
     font, size, thickness = cv2.FONT_HERSHEY_SIMPLEX, 0.9 * scale, max(1, round(2 * scale))
     (width, height), baseline = cv2.getTextSize(text, font, size, thickness)
     x = min(max(corner[0], 0), max(canvas.shape[1] - width, 0))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from rapport_edge.errors import RapportError
 
 DEFAULT_PARAMETERS = Path(str(files("rapport_ros") / "config" / "rapport.yaml"))
@@ -49,7 +50,7 @@ def up(params: Path, domain: int | None, namespace: str, remap: tuple[str, ...])
 
     if domain is not None:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
-    run_all(params, namespace, remap, say=lambda line: click.echo(line))
+    run_all(params, namespace, remap, say=click.echo)
 
 
 if __name__ == "__main__":

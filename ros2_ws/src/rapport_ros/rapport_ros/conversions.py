@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
 from rapport_edge.faces import (
     AgeEstimate,
     AttributeEstimate,
@@ -19,8 +22,6 @@ from rapport_edge.faces import (
 )
 from rapport_msgs.msg import Attribute, Face
 from rapport_msgs.msg import DemographicEstimate as DemographicEstimateMsg
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 AGE = "age"
 
@@ -31,7 +32,7 @@ def stamp_to_seconds(stamp: Time) -> float:
 
 
 def seconds_to_stamp(seconds: float) -> Time:
-    """The inverse of `stamp_to_seconds`; a time before 1970 or not finite becomes zero, which means "unknown" in ROS."""
+    """The inverse of `stamp_to_seconds`; a time before 1970 or not finite becomes zero, ROS's "unknown"."""
     if not math.isfinite(seconds) or seconds < 0.0:
         return Time()
     whole = math.floor(seconds)
@@ -76,7 +77,7 @@ def attribute_from_msg(message: Attribute) -> AttributeEstimate:
 
 
 def estimate_to_msg(estimate: DemographicEstimate, face_id: str, header: Header) -> DemographicEstimateMsg:
-    """The estimate of one face, embedding included; strip it with `without_biometrics` before it leaves for dialogue."""
+    """The estimate of one face, embedding included; see `without_biometrics` for what dialogue may see."""
     message = DemographicEstimateMsg(header=header, face_id=face_id)
     message.observations = estimate.observations
     message.model_digest = estimate.model_digest

@@ -110,7 +110,9 @@ class Report:
 
 
 class DiagnosticsPublisher:
-    """Asks for a `Report` once a period and publishes it; runs on a steady clock, so also while simulated time stands still.
+    """Asks for a `Report` once a period and publishes it.
+
+    Runs on a steady clock, so also while simulated time stands still.
 
     Args:
         node: whose health it is; its name is the status's name.
@@ -127,7 +129,9 @@ class DiagnosticsPublisher:
     def publish(self) -> None:
         """Publishes one report now."""
         report = self._collect()
-        status = DiagnosticStatus(level=report.level, message=report.message, name=self._node.get_fully_qualified_name())
+        status = DiagnosticStatus(
+            level=report.level, message=report.message, name=self._node.get_fully_qualified_name()
+        )
         status.values = [KeyValue(key=key, value=_text(value)) for key, value in report.values.items()]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()

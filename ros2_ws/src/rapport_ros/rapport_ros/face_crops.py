@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+
 from rapport_edge.alignment import CropTemplate, align
 from rapport_edge.faces import ByteImage, Detection
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from rapport_edge.faces import ByteImage, DemographicEstimate
-from rapport_edge.pipeline import FrameResult
-from rapport_msgs.msg import DemographicEstimate as DemographicEstimateMsg
-from rapport_msgs.msg import FaceArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from rapport_edge.faces import ByteImage, DemographicEstimate
+from rapport_edge.pipeline import FrameResult
+from rapport_msgs.msg import DemographicEstimate as DemographicEstimateMsg
+from rapport_msgs.msg import FaceArray
 from rapport_ros import rep155
 from rapport_ros.annotation import annotate
 from rapport_ros.conversions import estimate_to_msg, face_to_msg, image_to_msg

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from rapport_edge.pipeline import FacePipeline, create_pipeline
-
 from rapport_ros.conversions import stamp_to_seconds
 from rapport_ros.diagnostics import DiagnosticsPublisher, Report
 from rapport_ros.face_outputs import FaceOutputs

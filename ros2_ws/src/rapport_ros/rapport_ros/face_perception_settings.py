@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from rapport_edge.pipeline import PipelineSettings
 
+from rapport_edge.pipeline import PipelineSettings
 from rapport_ros.image_input_settings import ImageInputSettings
 from rapport_ros.rep155 import FACE_HEIGHT_PARAMETER, FACE_WIDTH_PARAMETER
 

@@ -52,6 +52,6 @@ class FrameWorker:
                     self._idle()
                 else:
                     self._process(frame)
-            except Exception:  # whatever one frame does, the next one gets its chance, and the log says what happened
+            except Exception:  # noqa: BLE001 - whatever one frame does, the next gets its chance; the log has it all
                 self._source.drops.add(FAILED)
                 self._logger.error(f"a frame failed:\n{traceback.format_exc()}", throttle_duration_sec=5.0)

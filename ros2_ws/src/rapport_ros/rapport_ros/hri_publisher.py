@@ -1,6 +1,6 @@
 """The faces of one image on the topics of REP 155. Import it only where hri_msgs is installed.
 
-Types and qualities of service are those that libhri 2.3 subscribes with. All methods are called by one thread at a time.
+Types and qualities of service are those that libhri 2.3 subscribes with. One thread at a time calls.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from hri_msgs.msg import (
     NormalizedRegionOfInterest2D,
     SoftBiometrics,
 )
-from rapport_edge.faces import ByteImage, DemographicEstimate, Detection, Track
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from rapport_edge.faces import ByteImage, DemographicEstimate, Detection, Track
 from rapport_ros import rep155
 from rapport_ros.conversions import image_to_msg
 from rapport_ros.face_crops import aligned_face, cropped_face
@@ -131,7 +131,7 @@ def roi_message(detection: Detection, image: ByteImage, header: Header) -> Norma
 
 
 def landmarks_message(detection: Detection, image: ByteImage, header: Header) -> FacialLandmarks:
-    """70 points of which five are known; the others have confidence 0. A point outside the image is not known either."""
+    """70 points of which five are known; the others, and points outside the image, have confidence 0."""
     height, width = image.shape[:2]
     points = [NormalizedPointOfInterest2D() for _ in range(rep155.LANDMARK_COUNT)]
     shares = detection.landmarks / np.array([width, height], dtype=np.float32)

@@ -6,9 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from rapport_edge.errors import ImageError
-from rapport_edge.faces import ByteImage
-from rapport_edge.images import decode_compressed, decode_raw
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
@@ -17,6 +14,9 @@ from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from rapport_edge.errors import ImageError
+from rapport_edge.faces import ByteImage
+from rapport_edge.images import decode_compressed, decode_raw
 from rapport_ros.conversions import stamp_to_seconds
 from rapport_ros.diagnostics import DropCounter, LatencyWindow, RateMeter
 from rapport_ros.image_input_settings import ImageInputSettings
@@ -139,8 +139,9 @@ class ImageInput:
         if offset == 0.0:
             self._node.get_logger().info(f"the stamps of '{self.topic}' agree with this node's clock again")
             return
+        order = "behind" if offset > 0.0 else "ahead of"
         self._node.get_logger().warning(
-            f"the stamps of '{self.topic}' are steadily {abs(offset):.3f} s {'behind' if offset > 0 else 'ahead of'} this "
+            f"the stamps of '{self.topic}' are steadily {abs(offset):.3f} s {order} this "
             "node's clock: taken for two different clocks, not for a delay. Is it a recording, or does one side "
             "use simulated time (parameter use_sim_time)?"
         )
@@ -148,9 +149,7 @@ class ImageInput:
     def _count_undecodable(self, error: ImageError) -> None:
         self.last_undecodable = str(error)
         self.drops.add(UNDECODABLE)
-        self._node.get_logger().warning(
-            f"image on '{self.topic}' dropped: {error}", throttle_duration_sec=5.0
-        )
+        self._node.get_logger().warning(f"image on '{self.topic}' dropped: {error}", throttle_duration_sec=5.0)
 
     def _on_incompatible_qos(self, info: QoSRequestedIncompatibleQoSInfo) -> None:
         policy = qos_policy_name_from_kind(info.last_policy_kind)
@@ -162,9 +161,7 @@ class ImageInput:
     def _both_sides(self) -> str:
         """Who publishes with which QoS, and what this node asks for."""
         publishers = self._node.get_publishers_info_by_topic(self.topic)
-        offered = [
-            f"{_full_name(info)} offers {describe(info.qos_profile)} ({info.topic_type})" for info in publishers
-        ]
+        offered = [f"{_full_name(info)} offers {describe(info.qos_profile)} ({info.topic_type})" for info in publishers]
         own = self._node.get_fully_qualified_name()
         return f"{'; '.join(offered) or 'nobody publishes it'}; {own} asks for {describe(self._qos)}"
 

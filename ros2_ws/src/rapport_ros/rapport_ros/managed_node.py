@@ -6,9 +6,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Generic
 
-from rapport_edge.errors import RapportError
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from rapport_edge.errors import RapportError
 from rapport_ros.parameters import SettingsT, StructParameters
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -20,8 +20,8 @@ class ManagedNode(LifecycleNode, Generic[SettingsT]):
     """A lifecycle node whose parameters are one settings Struct.
 
     A subclass implements `set_up` and `tear_down`, and `start` and `stop` where it does something while active.
-    A hook that raises `RapportError` refuses the transition with that reason; anything else is a mistake in the code and
-    is logged with its traceback, which rclpy would swallow.
+    A hook that raises `RapportError` refuses the transition with that reason; anything else is a mistake in the code
+    and is logged with its traceback, which rclpy would swallow.
 
     Attributes:
         refusal: why the last transition was refused; empty after one that succeeded.
@@ -91,7 +91,7 @@ class ManagedNode(LifecycleNode, Generic[SettingsT]):
             self.refusal = str(error)
             self.get_logger().error(f"{transition} refused: {error}")
             return FAILURE
-        except Exception as error:  # rclpy turns it into ERROR without a word, so it is said here
+        except Exception as error:  # noqa: BLE001 - rclpy turns it into ERROR without a word, so it is said here
             self.refusal = f"{type(error).__name__}: {error}"
             self.get_logger().error(f"{transition} failed:\n{traceback.format_exc()}")
             return ERROR

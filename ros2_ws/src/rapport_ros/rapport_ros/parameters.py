@@ -1,8 +1,8 @@
 """ROS parameters from a typed settings Struct: declared with its descriptions and ranges, validated by its constraints.
 
 A nested Struct becomes dotted names (`detector.score_threshold`). Values are read and validated all at once, on
-configure; what was refused at declaration (wrong type, out of range) is kept and said then, because a lifecycle node has
-no way to refuse in its constructor.
+configure; what was refused at declaration (wrong type, out of range) is kept and said then, because a lifecycle node
+has no way to refuse in its constructor.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import inspect as types
-from rapport_edge.errors import SettingsError
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+
+from rapport_edge.errors import SettingsError
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
@@ -117,7 +118,7 @@ class StructParameters(Generic[SettingsT]):
             raise SettingsError(self._readable(error)) from error
 
     def _readable(self, error: msgspec.ValidationError) -> str:
-        """msgspec's "Expected `float` < 1.0 - at `$.detector.score`" with the parameter's name, value and limits."""
+        """Msgspec's "Expected `float` < 1.0 - at `$.detector.score`" with the parameter's name, value and limits."""
         text, separator, path = str(error).partition(" - at `$.")
         name = path.rstrip("`").partition("[")[0]
         if not separator or name not in self._names():
@@ -196,7 +197,6 @@ def _set_nested(values: dict[str, Any], name: str, value: Any) -> None:
     for parent in parents:
         values = values.setdefault(parent, {})
     values[last] = value
-
 
 
 def _suggestion(name: str, known: list[str]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rapport_edge.pipeline import FacePipeline
 
+from rapport_edge.pipeline import FacePipeline
 from rapport_ros.diagnostics import LatencyWindow, RateMeter, Report
 from rapport_ros.image_input import UNDECODABLE, ImageInput
 
@@ -22,7 +22,8 @@ class PerceptionHealth:
     """
 
     def __init__(self, pipeline: FacePipeline) -> None:
-        self.models: dict[str, str] = dict(pipeline.description())
+        self.models = models_in_use(pipeline)
+        self._pipeline = pipeline
         self._processed = RateMeter()
         self._latency = LatencyWindow()
         self._overhead = LatencyWindow()
@@ -51,6 +52,8 @@ class PerceptionHealth:
         values |= _windows("latency", self._latency) | _windows("overhead", self._overhead)
         for stage in list(self._stages):
             values |= _windows(f"stage {stage}", self._stages[stage])
+        values |= {f"not encoded {reason}": count for reason, count in self._pipeline.refusals.items()}
+        values |= {f"tracks reset {reason}": count for reason, count in self._pipeline.resets.items()}
         if source is None:
             return Report("not active", values=values)
         values |= _input_values(source)
@@ -59,6 +62,18 @@ class PerceptionHealth:
         if self._processed.rate() == 0.0:
             return Report("images arrive, but all are dropped", DiagnosticStatus.ERROR, values)
         return Report(f"{self._processed.rate():.1f} Hz, {faces} faces", values=values)
+
+
+def models_in_use(pipeline: FacePipeline) -> dict[str, str]:
+    """Detector, encoder with its engine, and the encoder's digest, as text."""
+    encoder = pipeline.encoder
+    if encoder is None:
+        return {"detector": pipeline.detector_description, "encoder": "none: no attribute is allowed"}
+    return {
+        "detector": pipeline.detector_description,
+        "encoder": encoder.description,
+        "model digest": encoder.digest,
+    }
 
 
 def _input_values(source: ImageInput) -> dict[str, object]:

@@ -6,19 +6,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import rclpy
-from rapport_edge.errors import RapportError
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from rapport_edge.errors import RapportError
 from rapport_ros.dds_profile import use_shared_memory_profile
-from rapport_ros.managed_node import ManagedNode
 
-AnyNode = ManagedNode[Any]
-NodeFactory = Callable[[], AnyNode]
+NodeFactory = Callable[[], LifecycleNode]
 
 
 class RefusedError(RapportError):
@@ -34,10 +31,10 @@ class NodeGroup:
 
     def __init__(self, factories: Sequence[NodeFactory]) -> None:
         self._factories = factories
-        self._nodes: list[AnyNode] = []
+        self._nodes: list[LifecycleNode] = []
 
     @property
-    def nodes(self) -> list[AnyNode]:
+    def nodes(self) -> list[LifecycleNode]:
         """The nodes that run."""
         return list(self._nodes)
 
@@ -85,16 +82,17 @@ class NodeGroup:
             return
 
 
-def _require(node: AnyNode, transition: str, trigger: Callable[[], TransitionCallbackReturn]) -> None:
+def _require(node: LifecycleNode, transition: str, trigger: Callable[[], TransitionCallbackReturn]) -> None:
     if trigger() != TransitionCallbackReturn.SUCCESS:
-        raise RefusedError(f"{node.get_name()} refused to {transition}: {node.refusal}")
+        raise RefusedError(f"{node.get_name()} refused to {transition}: {getattr(node, 'refusal', 'see its log')}")
 
 
 @contextmanager
 def ros_context(ros_arguments: Sequence[str]) -> Iterator[None]:
     """rclpy, initialised with the shared-memory profile and without its own signal handlers."""
     use_shared_memory_profile()
-    rclpy.init(args=["--ros-args", *ros_arguments] if ros_arguments else None, signal_handler_options=SignalHandlerOptions.NO)
+    arguments = ["--ros-args", *ros_arguments]
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         yield
     finally:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rapport_edge.errors import SettingsError
-
 from rapport_ros.dialogue_example import DialogueExample
 from rapport_ros.face_perception_node import FacePerceptionNode
 from rapport_ros.params_file import check_params_file
@@ -16,7 +15,7 @@ from rapport_ros.runner import NodeFactory, NodeGroup, ros_context, stop_signals
 
 NODES: dict[str, NodeFactory] = {
     "profile_store": ProfileStoreNode,
-    "dialogue_example": DialogueExample,
+    "dialogue_example": lambda: DialogueExample("dialogue_example"),
     "face_perception": FacePerceptionNode,
 }
 
@@ -45,15 +44,15 @@ def run_all(params: Path, namespace: str, remaps: Sequence[str], say: Callable[[
         RefusedError: when a node refuses its parameters.
     """
     check_params_file(params, list(NODES))
-    with ros_context(ros_arguments(params, namespace, remaps)), stop_signals() as stop:
-        with NodeGroup(list(NODES.values())):
-            say(f"ready in {process_age():.1f} s: {', '.join(NODES)}; Ctrl-C stops")
-            stop.wait()
-            say("stopping")
+    arguments = ros_arguments(params, namespace, remaps)
+    with ros_context(arguments), stop_signals() as stop, NodeGroup(list(NODES.values())):
+        say(f"ready in {process_age():.1f} s: {', '.join(NODES)}; Ctrl-C stops")
+        stop.wait()
+        say("stopping")
 
 
 def process_age() -> float:
     """Seconds since this process was started, interpreter and imports included (proc(5), field 22 of stat)."""
-    with open("/proc/self/stat", encoding="ascii") as stat, open("/proc/uptime", encoding="ascii") as uptime:
-        started = float(stat.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-        return float(uptime.read().split()[0]) - started
+    since_boot = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    after_name = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return since_boot - float(after_name[19]) / os.sysconf("SC_CLK_TCK")
