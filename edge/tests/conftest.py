@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tiny_bundle import write_tiny
 
 from rapport_edge.bundle import Bundle
-from tiny_bundle import write_tiny
 
 
 @pytest.fixture

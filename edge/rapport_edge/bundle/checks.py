@@ -120,7 +120,7 @@ def _encoder_problems(manifest: FaceEncoderManifest) -> Iterator[str]:
     elif len(taken.shape) == 4:
         sides = taken.shape[1:3] if taken.image.layout == "NHWC" else taken.shape[2:4]
         if any(isinstance(side, int) and side != manifest.crop.size for side in sides):
-            yield f"input {taken.name!r} is {list(taken.shape)}, but crops are {manifest.crop.size} pixels wide and high"
+            yield f"input {taken.name!r} is {list(taken.shape)}, but crops are {manifest.crop.size} pixels square"
     if len(given.shape) != 2 or given.shape[1] != manifest.embedding_dim or given.dtype not in ("float16", "float32"):
         yield (
             f"output {given.name!r} is {given.dtype} {list(given.shape)}, but must be a float embedding "

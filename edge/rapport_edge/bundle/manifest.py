@@ -155,7 +155,7 @@ class BundleManifest(_Part, tag_field="task", frozen=True, kw_only=True):
 
 
 class FaceEncoderManifest(BundleManifest, frozen=True, kw_only=True):
-    """What both encoders of aligned faces state: the first model's input is the crop, its first output the embedding."""
+    """What encoders of aligned faces state; their first model takes the crop and gives the embedding."""
 
     crop: Crop
     embedding_dim: Annotated[int, Meta(ge=1, le=65536)]

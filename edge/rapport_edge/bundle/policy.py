@@ -65,6 +65,7 @@ def check_policy(sensitive: tuple[str, ...], manifest_digest: str, policy: Polic
     Args:
         sensitive: names of the bundle's sensitive heads.
         manifest_digest: SHA-256 of the bundle's `bundle.json`.
+        policy: None if the operator named none.
 
     Raises:
         BundleError: if there are sensitive heads and the policy is missing, made for another bundle, or silent on one.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections.abc import Collection, Mapping
 from hashlib import sha256
@@ -14,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from rapport_edge.atomic import sync_folder, write_synced
 from rapport_edge.bundle.checks import file_name_problem
 from rapport_edge.bundle.loader import Bundle, read_bundle
 from rapport_edge.bundle.manifest import MANIFEST_NAME, BundleManifest, encode_manifest
@@ -47,7 +47,7 @@ def write_bundle(
         BundleError: if the folder exists, the manifest and the files do not fit, a sensitive head was not asked for by
             name, or the disk refuses.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = folder.absolute()
     _check_place(folder, overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -88,10 +88,10 @@ def _fill(folder: Path, manifest: BundleManifest, files: Mapping[str, Content]) 
             raise BundleError(problem)
         data = _to_bytes(content)
         digests[name] = sha256(data).hexdigest()
-        _write_synced(folder / name, data)
+        write_synced(folder / name, data)
     complete = msgspec.structs.replace(manifest, files=digests)
-    _write_synced(folder / MANIFEST_NAME, encode_manifest(complete))
-    _sync_folder(folder)
+    write_synced(folder / MANIFEST_NAME, encode_manifest(complete))
+    sync_folder(folder)
 
 
 def _to_bytes(content: Content) -> bytes:
@@ -107,30 +107,15 @@ def _to_bytes(content: Content) -> bytes:
     return stream.getvalue()
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _move_into_place(built: Path, folder: Path, replaced: Path) -> None:
     """Renames `built` to `folder`; what was there goes to `replaced`, and comes back if the second rename fails."""
     had_one = folder.exists()
     if had_one:
-        os.rename(folder, replaced)
+        folder.rename(replaced)
     try:
-        os.rename(built, folder)
+        built.rename(folder)
     except OSError:
         if had_one:
-            os.rename(replaced, folder)
+            replaced.rename(folder)
         raise
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)

@@ -1,7 +1,7 @@
 """Age as a distribution over bins: mean, spread, interval, and when it is too uncertain to be used.
 
-Ages are completed years, as people and data sets state them: the bin "3-9" holds 3, 4, ... 9 and its middle is 6. Inside
-a bin all ages are taken as equally likely, each year as one unit of width around its number.
+Ages are completed years, as people and data sets state them: the bin "3-9" holds 3, 4, ... 9 and its middle is 6.
+Inside a bin all ages are taken as equally likely, each year as one unit of width around its number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rapport_edge.bundle.manifest import OrdinalHead
 from rapport_edge.faces import AgeEstimate, AttributeEstimate, FloatArray
@@ -37,11 +36,6 @@ def age_estimate(head: OrdinalHead, probabilities: FloatArray) -> AgeEstimate:
     return AgeEstimate(distribution, mean, std, low, high)
 
 
-def mean_age(edges: Sequence[float], probabilities: FloatArray) -> NDArray[np.float64]:
-    """Expected age in completed years of (..., k) probabilities: the point estimate."""
-    return np.asarray(np.asarray(probabilities, dtype=np.float64) @ bin_middles(edges).astype(np.float64))
-
-
 def moments(edges: Sequence[float], probabilities: FloatArray) -> tuple[float, float]:
     """Mean and standard deviation in years, the variance inside the bins included."""
     p = np.asarray(probabilities, dtype=np.float64)
@@ -55,6 +49,8 @@ def quantile(edges: Sequence[float], probabilities: FloatArray, share: float) ->
     """The age below which `share` of the probability lies, linear inside bins, never below the lowest edge.
 
     Args:
+        edges: k + 1 ascending edges in completed years.
+        probabilities: (k,), sums to 1.
         share: 0 to 1.
     """
     p = np.asarray(probabilities, dtype=np.float64)

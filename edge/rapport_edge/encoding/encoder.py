@@ -33,16 +33,17 @@ class Encoding:
 
 
 class FaceEncoder:
-    """Runs a demographic-encoder or face-recognizer bundle."""
+    """Runs a demographic-encoder or face-recognizer bundle.
+
+    Args:
+        bundle: verified by `load_bundle`.
+        engine: has loaded `bundle.onnx_path`.
+
+    Raises:
+        BundleError: if the bundle has another task, or its manifest does not describe the graph that was loaded.
+    """
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        """Args:
-            bundle: verified by `load_bundle`.
-            engine: has loaded `bundle.onnx_path`.
-
-        Raises:
-            BundleError: if the bundle has another task, or its manifest does not describe the graph that was loaded.
-        """
         manifest = bundle.manifest
         if not isinstance(manifest, FaceEncoderManifest):
             raise BundleError(f"bundle {bundle.path} is a {task_of(manifest)}, not a face encoder")

@@ -15,6 +15,7 @@ def attribute_estimate(head: CategoricalHead, probabilities: FloatArray) -> Attr
     """The most probable label, or "unknown" below the head's threshold.
 
     Args:
+        head: its labels and threshold.
         probabilities: (k,), sums to 1, in the order of `head.labels`.
     """
     best = int(np.argmax(probabilities))

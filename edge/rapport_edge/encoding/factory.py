@@ -9,7 +9,7 @@ from rapport_edge.engines import EngineSettings, create_engine
 
 
 def create_encoder(bundle: Bundle, settings: EngineSettings | None = None) -> FaceEncoder:
-    """Loads the bundle's model into an engine; golden inputs go along, for engines that compile and must be held to them.
+    """Loads the bundle's model into an engine; golden inputs go along, to hold an engine that compiles to them.
 
     Raises:
         BundleError: if the bundle is no face encoder, or does not describe its graph.

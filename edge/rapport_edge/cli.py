@@ -1,0 +1,49 @@
+"""The command `rapport-edge`: one module per subcommand in `rapport_edge.commands`, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+from typing import Any
+
+import click
+
+from rapport_edge import __version__, commands
+from rapport_edge.errors import RapportError
+
+
+class UserError(click.ClickException):
+    """Shows a `RapportError` as one line; exit status 2, as for bad usage."""
+
+    exit_code = 2
+
+
+class LazyGroup(click.Group):
+    """Finds subcommands by module name: `profiles` is `command` in rapport_edge/commands/profiles.py."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the modules in `rapport_edge.commands`."""
+        return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the module of one subcommand."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = importlib.import_module(f"{commands.__name__}.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand; what a user caused becomes one line and exit status 2."""
+        try:
+            return super().invoke(ctx)
+        except RapportError as error:
+            raise UserError(str(error)) from error
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(__version__, prog_name="rapport-edge")
+def main() -> None:
+    """What a robot's operator does with bundles and profiles."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
