@@ -28,15 +28,11 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     Attributes:
         match_threshold: confidence, 0 to 1, from which a candidate match counts (REP 155: 0.5).
-        recognition_threshold: cosine similarity from which one view names a person. The default was measured with
-            MobileFaceNet: at 0.55 one view in 19 of a known person is missed, and one stranger's view in 360 looks
-            like one of 20 known persons. Another recogniser needs a threshold of its own.
         recognition_margin: how much more similar the best person must be than the second best.
         agreeing_views: views in a row that must name the same person.
     """
 
     match_threshold: Share = 0.5
-    recognition_threshold: Share = 0.55
     recognition_margin: Share = 0.05
     agreeing_views: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
 
@@ -93,12 +89,18 @@ class IdentityMap:
     Not thread-safe: its owner holds the lock.
 
     Args:
-        settings: thresholds.
+        recognition_threshold: cosine similarity from which one view names a person; each recogniser has its own.
         new_id: makes the id of a person never seen before.
     """
 
-    def __init__(self, settings: IdentitySettings, new_id: Callable[[], str] = new_person_id) -> None:
+    def __init__(
+        self,
+        settings: IdentitySettings,
+        recognition_threshold: float = 1.0,
+        new_id: Callable[[], str] = new_person_id,
+    ) -> None:
         self._settings = settings
+        self._recognition_threshold = recognition_threshold
         self._new_id = new_id
         self._faces: dict[str, _Face] = {}
 
@@ -162,6 +164,10 @@ class IdentityMap:
             if face.own_id == old_id:
                 face.own_id = new_id
 
+    def is_own(self, user_id: str) -> bool:
+        """Whether a track in view has been this person from its beginning, by nobody's claim."""
+        return any(face.own_id == user_id for face in self._faces.values())
+
     def identities(self) -> Mapping[str, Identity]:
         """Face id to person: claims by confidence, highest first, then each remaining face is its own person."""
         resolved: dict[str, Identity] = {}
@@ -191,7 +197,7 @@ class IdentityMap:
     def _named_by(self, face_id: str, candidates: Sequence[Candidate]) -> Candidate | None:
         """The one person that a view names, or None when nobody is similar enough or two persons are."""
         ranked = sorted(candidates, key=lambda c: -c.similarity)
-        if not ranked or ranked[0].similarity < self._settings.recognition_threshold:
+        if not ranked or ranked[0].similarity < self._recognition_threshold:
             return None
         if len(ranked) > 1 and ranked[0].similarity - ranked[1].similarity < self._settings.recognition_margin:
             return None
@@ -200,6 +206,6 @@ class IdentityMap:
 
     def _confidence(self, similarity: float) -> float:
         """Similarity on the scale of candidate matches: match_threshold at the recogniser's threshold, 1 at 1."""
-        low, floor = self._settings.recognition_threshold, self._settings.match_threshold
+        low, floor = self._recognition_threshold, self._settings.match_threshold
         share = (min(similarity, 1.0) - low) / (1.0 - low) if low < 1.0 else 1.0
         return floor + (1.0 - floor) * share

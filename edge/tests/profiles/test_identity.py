@@ -6,7 +6,7 @@ from itertools import count
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapport_edge.profiles.identity import Candidate, IdentityMap, IdentitySettings, IdentitySource, new_person_id
@@ -14,9 +14,9 @@ from rapport_edge.profiles.identity import Candidate, IdentityMap, IdentitySetti
 SURE = [Candidate("ada", 0.8)]
 
 
-def numbered_map(**settings: float) -> IdentityMap:
+def numbered_map(**values: float) -> IdentityMap:
     numbers = count(1)
-    return IdentityMap(msgspec.convert(settings, IdentitySettings), lambda: f"person_{next(numbers)}")
+    return IdentityMap(msgspec.convert(values, IdentitySettings), 0.55, lambda: f"person_{next(numbers)}")
 
 
 def who(people: IdentityMap, face_id: str) -> str:
@@ -136,6 +136,7 @@ def test_person_ids_are_unique_and_fit_into_topic_names() -> None:
     assert all(i.isidentifier() for i in ids)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["x", "y", "z"]), st.floats(0, 1))))
 def test_no_person_ever_has_two_faces(matches: list[tuple[str, str, float]]) -> None:
     people = numbered_map()

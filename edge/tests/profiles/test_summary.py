@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapport_edge.profiles.profile import Profile, Suggestion, assemble
@@ -91,6 +91,7 @@ def test_race_is_neither_carried_nor_mentioned(attribute: str, race: str) -> Non
     assert race not in summarise(described)
 
 
+@settings(deadline=None)
 @given(st.floats(-3, 100), st.floats(0, 30))
 def test_an_age_is_always_a_range_that_holds_the_estimate(low: float, width: float) -> None:
     interval = AgeInterval(mean=low + width / 2, std=1.0, low=low, high=low + width)
@@ -100,6 +101,7 @@ def test_an_age_is_always_a_range_that_holds_the_estimate(low: float, width: flo
     assert numbers[-1] >= low + width
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=200), max_size=12), st.sampled_from(Consent))
 def test_it_stays_one_short_line_whatever_people_said(topics: list[str], consent: Consent) -> None:
     likes = tuple(PreferenceRecord(topic=topic, strength=0.5, confidence=0.5) for topic in topics)
