@@ -50,7 +50,7 @@ def _fastest(model: Path | bytes, settings: EngineSettings, golden: Sequence[Fee
         except ModelError as error:
             # Installed but not usable is worth a warning: somebody expects the GPU to be in use.
             _log.warning("%s: %s cannot be used: %s", name, candidate, error)
-            obstacles.append(f"no {candidate}: {error}")
+            obstacles.append(f"no {candidate}: {str(error).removeprefix(f'{name}: ')}")
     return _create("onnxruntime-cpu", model, settings, golden, _because(obstacles))
 
 

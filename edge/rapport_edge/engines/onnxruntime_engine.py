@@ -143,7 +143,7 @@ def _open(file: OnnxFile, options: ort.SessionOptions, device: Device, device_id
     if _PROVIDERS[device] not in session.get_providers():
         raise ModelError(
             f"{file.name}: cannot run on CUDA: onnxruntime fell back to {', '.join(session.get_providers())}; "
-            "check the GPU's driver and that CUDA and cuDNN are of the versions that this onnxruntime needs"
+            "the reason is on standard error: mostly a missing driver, CUDA or cuDNN, or another version"
         )
     return session
 

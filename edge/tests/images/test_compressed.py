@@ -214,7 +214,7 @@ SEEDS = [compress(picture(), ".jpg"), compress(picture(), ".png"), compress(pict
 
 
 @given(st.sampled_from(SEEDS), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8), st.floats(0, 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_damaged_files_give_a_picture_or_an_image_error(
     seed: bytes, damage: list[tuple[float, int]], cut: float
 ) -> None:
@@ -236,7 +236,7 @@ def test_damaged_files_give_a_picture_or_an_image_error(
     st.text(max_size=20),
 )
 @example(b"\xff\xd8\xff", b"\xd9", "")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_arbitrary_bytes_raise_nothing_but_image_error(start: bytes, rest: bytes, format: str) -> None:
     with pytest.raises(ImageError):
         decode_compressed(start + rest, format)

@@ -209,7 +209,7 @@ def test_an_8k_frame_is_decoded() -> None:
     step=st.integers(-2, 2**32) | st.integers(-1, 40),
     bigendian=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_no_message_raises_anything_but_image_error(
     data: bytes, encoding: str, width: int, height: int, step: int, bigendian: bool
 ) -> None:
