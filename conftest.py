@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Every run tries the same examples, and a busy machine fails no test for being slow.
+hypothesis.settings.register_profile("rapport", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("rapport")
 
 ROOT = Path(__file__).resolve().parent
 

@@ -81,8 +81,19 @@ def assess(image: ByteImage, detection: Detection) -> FaceQuality:
     size = min(x1 - x0, y1 - y0)
     visible = visible_share(detection.box, image.shape[1], image.shape[0])
     sharpness = measure_sharpness(image, detection.landmarks)
-    score = _score(size, sharpness, pose, visible)
+    score = view_score(size, sharpness, pose, visible)
     return FaceQuality(size, sharpness, pose.yaw, pose.pitch, pose.roll, visible, score)
+
+
+def view_score(size: float, sharpness: float, pose: HeadPose, visible: float) -> float:
+    """One weight, 0 to 1: each factor alone can make a view useless.
+
+    Size and sharpness count as their geometric mean, because a small face is also blurred in the crop and would else
+    pay twice. Yaw and pitch count as the share of the face's front that is still turned to the camera.
+    """
+    enlarged = math.sqrt(min(1.0, max(0.0, size) / FULL_SIZE_PX) * sharpness)
+    facing = max(0.0, math.cos(math.radians(pose.yaw)) * math.cos(math.radians(pose.pitch)))
+    return enlarged * facing * visible
 
 
 def visible_share(box: FloatArray, width: int, height: int) -> float:
@@ -136,14 +147,3 @@ def _inner_face(image: ByteImage, landmarks: FloatArray) -> NDArray[np.uint8] | 
     interpolation = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
     grey = cv2.cvtColor(image[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, size, interpolation=interpolation))
-
-
-def _score(size: float, sharpness: float, pose: HeadPose, visible: float) -> float:
-    """One weight: each factor alone can make a view useless.
-
-    Size and sharpness count as their geometric mean, because a small face is also blurred in the crop and would else
-    pay twice. Yaw and pitch count as the share of the face's front that is still turned to the camera.
-    """
-    enlarged = math.sqrt(min(1.0, max(0.0, size) / FULL_SIZE_PX) * sharpness)
-    facing = max(0.0, math.cos(math.radians(pose.yaw)) * math.cos(math.radians(pose.pitch)))
-    return enlarged * facing * visible
