@@ -170,7 +170,7 @@ def _check_version(text: bytes) -> None:
             f"format version {version!r} is unknown to this program, which reads version {FORMAT_VERSION}; "
             "update rapport-edge or export the bundle again"
         )
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise BundleError(f"task {task!r} is unknown; known are {', '.join(TASKS)}")
 
 

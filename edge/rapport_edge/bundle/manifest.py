@@ -1,6 +1,6 @@
 """The manifest of a bundle, `bundle.json`: one Struct per part, unknown fields forbidden.
 
-Every field is explained in the package's README, "The bundle"; a test holds that table against these Structs.
+Every field is explained in docs/bundle.md beside this package; a test holds that page against these Structs.
 """
 
 from __future__ import annotations

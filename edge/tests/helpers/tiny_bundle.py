@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from rapport_edge.bundle import Bundle, write_bundle
 from rapport_edge.bundle.manifest import (
@@ -127,12 +129,17 @@ def manifest(*heads: Head) -> DemographicEncoder:
     )
 
 
+@cache
+def golden_arrays() -> dict[str, np.ndarray]:
+    """Random crops and the graph's answer by onnx's own reference evaluator, which is independent of every engine."""
+    crops = np.random.default_rng(3).integers(0, 256, size=(2, SIZE, SIZE, 3), dtype=np.uint8)
+    output = ReferenceEvaluator(onnx.load_from_string(encoder_onnx())).run(None, {"crops": crops})[0]
+    return {"input:crops": crops, "output:embeddings": np.asarray(output)}
+
+
 def contents(described: DemographicEncoder) -> dict[str, Content]:
     """The files that `described` needs."""
-    crops = np.random.default_rng(3).integers(0, 256, size=(2, SIZE, SIZE, 3), dtype=np.uint8)
-    files: dict[str, Content] = {"encoder.onnx": encoder_onnx()}
-    session_output = _reference(crops)
-    files["golden.npz"] = {"input:crops": crops, "output:embeddings": session_output}
+    files: dict[str, Content] = {"encoder.onnx": encoder_onnx(), "golden.npz": golden_arrays()}
     for index, head in enumerate(described.attributes):
         files[head.array] = prompts(len(head.labels), seed=index)
     return files
@@ -149,10 +156,3 @@ def edit_manifest(folder: Path, **changes: object) -> None:
     content = msgspec.json.decode(path.read_bytes())
     content.update(changes)
     path.write_bytes(msgspec.json.encode(content))
-
-
-def _reference(crops: np.ndarray) -> np.ndarray:
-    """The graph's answer by onnx's own reference evaluator, which is independent of every engine."""
-    from onnx.reference import ReferenceEvaluator
-
-    return np.asarray(ReferenceEvaluator(onnx.load_from_string(encoder_onnx())).run(None, {"crops": crops})[0])
