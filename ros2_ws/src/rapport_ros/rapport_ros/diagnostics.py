@@ -123,12 +123,18 @@ class DiagnosticsPublisher:
     def __init__(self, node: Node, collect: Callable[[], Report], period: float = 1.0) -> None:
         self._node = node
         self._collect = collect
+        self._lock = threading.Lock()
+        self._closed = False
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(period, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def publish(self) -> None:
-        """Publishes one report now."""
-        report = self._collect()
+        """Publishes one report now; after `close` it does nothing, since a timer may fire while it is destroyed."""
+        with self._lock:
+            if not self._closed:
+                self._publish(self._collect())
+
+    def _publish(self, report: Report) -> None:
         status = DiagnosticStatus(
             level=report.level, message=report.message, name=self._node.get_fully_qualified_name()
         )
@@ -138,7 +144,9 @@ class DiagnosticsPublisher:
         self._publisher.publish(message)
 
     def close(self) -> None:
-        """Stops reporting."""
+        """Stops reporting, and waits for a report in work."""
+        with self._lock:
+            self._closed = True
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
 

@@ -9,12 +9,15 @@ from typing import Any
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
+from rclpy.exceptions import NameValidationException
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from rapport_edge.errors import ImageError
+from rapport_edge.errors import ImageError, SettingsError
 from rapport_edge.faces import ByteImage
 from rapport_edge.images import decode_compressed, decode_raw
 from rapport_ros.conversions import stamp_to_seconds
@@ -53,6 +56,13 @@ class ImageInput:
     Args:
         node: subscribes, logs, and gives the clock that stamps are compared with.
         settings: topic, transport, quality of service and limits.
+
+    Attributes:
+        topic: the resolved name.
+        drops: images that arrived and were not processed, by reason.
+        received: images that arrived.
+        ages: from stamp to processing, corrected by the offset between the clocks.
+        last_undecodable: what was wrong with the last image that could not be decoded.
     """
 
     def __init__(self, node: Node, settings: ImageInputSettings) -> None:
@@ -66,24 +76,12 @@ class ImageInput:
         self.ages = LatencyWindow()
         self.last_undecodable = ""
         self._last_arrival = time.monotonic()
-        compressed = settings.transport == "compressed"
-        self._decode = _decode_compressed if compressed else _decode_raw
-        self._group = MutuallyExclusiveCallbackGroup()
-        self._subscription = node.create_subscription(
-            CompressedImage if compressed else Image,
-            settings.topic,
-            self._store,
-            self._qos,
-            callback_group=self._group,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
-        )
+        self._decode = _decode_compressed if settings.transport == "compressed" else _decode_raw
+        self._subscription = self._subscribe(settings)
+        # Kept: the subscription's own property cannot be asked while another thread closes it.
+        self.topic = str(self._subscription.topic_name)
         period = self._silence / 2.0
         self._watch = node.create_timer(period, self._warn_of_silence, clock=Clock(clock_type=ClockType.STEADY_TIME))
-
-    @property
-    def topic(self) -> str:
-        """The resolved name of the topic."""
-        return str(self._subscription.topic_name)
 
     @property
     def clock_offset(self) -> float:
@@ -113,6 +111,22 @@ class ImageInput:
         self._slot.close()
         self._node.destroy_timer(self._watch)
         self._node.destroy_subscription(self._subscription)
+
+    def _subscribe(self, settings: ImageInputSettings) -> Subscription:
+        message_type = CompressedImage if settings.transport == "compressed" else Image
+        try:
+            return self._node.create_subscription(
+                message_type,
+                settings.topic,
+                self._store,
+                self._qos,
+                callback_group=MutuallyExclusiveCallbackGroup(),
+                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
+            )
+        except (rclpy_implementation.RCLError, NameValidationException) as error:
+            raise SettingsError(
+                f"cannot subscribe to '{settings.topic}' as {message_type.__name__}: {error}"
+            ) from error
 
     def _store(self, message: Any) -> None:
         self._last_arrival = time.monotonic()

@@ -19,7 +19,7 @@ ERROR = TransitionCallbackReturn.ERROR
 class ManagedNode(LifecycleNode, Generic[SettingsT]):
     """A lifecycle node whose parameters are one settings Struct.
 
-    A subclass implements `set_up` and `tear_down`, and `start` and `stop` where it does something while active.
+    A subclass implements `set_up` and `tear_down`, and `start` and `stop`, each where it has something to do.
     A hook that raises `RapportError` refuses the transition with that reason; anything else is a mistake in the code
     and is logged with its traceback, which rclpy would swallow.
 
@@ -34,11 +34,9 @@ class ManagedNode(LifecycleNode, Generic[SettingsT]):
 
     def set_up(self, settings: SettingsT) -> None:
         """Loads models, opens files, creates publishers and services. May raise `RapportError`."""
-        raise NotImplementedError
 
     def tear_down(self) -> None:
         """Undoes `set_up`, also one that stopped half-way."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Begins to work on input; publishers may be used from here on."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, ShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from rapport_edge.errors import RapportError
@@ -32,6 +35,7 @@ class NodeGroup:
     def __init__(self, factories: Sequence[NodeFactory]) -> None:
         self._factories = factories
         self._nodes: list[LifecycleNode] = []
+        self._closing = threading.Event()
 
     @property
     def nodes(self) -> list[LifecycleNode]:
@@ -45,7 +49,9 @@ class NodeGroup:
             RefusedError: after everything that had been started was stopped again.
         """
         self._executor = MultiThreadedExecutor(num_threads=4)
-        self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
+        self._thread = threading.Thread(
+            target=spin_until, args=(self._closing, self._executor), name="executor", daemon=True
+        )
         try:
             for factory in self._factories:
                 node = factory()
@@ -68,6 +74,7 @@ class NodeGroup:
     def _close(self) -> None:
         for node in reversed(self._nodes):
             node.trigger_shutdown()
+        self._closing.set()
         self._executor.shutdown(timeout_sec=5.0)
         if self._thread.is_alive():
             self._thread.join(5.0)
@@ -75,11 +82,18 @@ class NodeGroup:
             node.destroy_node()
         self._nodes.clear()
 
-    def _spin(self) -> None:
+
+def spin_until(stop: threading.Event, executor: Executor) -> None:
+    """Spins until the event is set or rclpy is shut down; a callback that fails is logged, and the others go on."""
+    while rclpy.ok() and not stop.is_set():
         try:
-            self._executor.spin()
-        except ExternalShutdownException:
+            executor.spin_once(timeout_sec=0.2)
+        except InvalidHandle:
+            continue  # a subscription or timer was destroyed between its wake-up and its callback
+        except (ExternalShutdownException, ShutdownException):
             return
+        except Exception:  # noqa: BLE001 - one mistake in a callback must not silence the whole robot
+            get_logger("rapport").error(f"a callback failed:\n{traceback.format_exc()}")
 
 
 def _require(node: LifecycleNode, transition: str, trigger: Callable[[], TransitionCallbackReturn]) -> None:
@@ -119,8 +133,7 @@ def run_node(factory: NodeFactory) -> None:
     executor = MultiThreadedExecutor(num_threads=4)
     executor.add_node(node)
     with stop_signals() as stop:
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=0.2)
+        spin_until(stop, executor)
     node.trigger_shutdown()
     executor.shutdown(timeout_sec=5.0)
     node.destroy_node()

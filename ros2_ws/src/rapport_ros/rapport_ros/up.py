@@ -15,7 +15,7 @@ from rapport_ros.runner import NodeFactory, NodeGroup, ros_context, stop_signals
 
 NODES: dict[str, NodeFactory] = {
     "profile_store": ProfileStoreNode,
-    "dialogue_example": lambda: DialogueExample("dialogue_example"),
+    "dialogue_example": DialogueExample,
     "face_perception": FacePerceptionNode,
 }
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 
 from rapport_ros.dds_profile import use_shared_memory_profile
+from rapport_ros.runner import spin_until
 
 
 class Graph:
@@ -22,7 +23,8 @@ class Graph:
     def __init__(self) -> None:
         self.executor = MultiThreadedExecutor(num_threads=4)
         self.nodes: list[Node] = []
-        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=spin_until, args=(self._stop, self.executor), daemon=True)
         self._thread.start()
 
     def add(self, node: Any) -> Any:
@@ -37,7 +39,7 @@ class Graph:
         node.create_subscription(message_type, topic, received.append, qos)
         return received
 
-    def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
+    def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = 45.0) -> Any:
         """The first true value of the condition; fails the test at the deadline, saying what it waited for."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -51,16 +53,11 @@ class Graph:
         for node in self.nodes:
             if hasattr(node, "trigger_shutdown") and node._state_machine.current_state[1] != "finalized":
                 node.trigger_shutdown()
-        self.executor.shutdown(timeout_sec=5.0)
+        self._stop.set()
         self._thread.join(5.0)
+        self.executor.shutdown(timeout_sec=5.0)
         for node in self.nodes:
             node.destroy_node()
-
-    def _spin(self) -> None:
-        try:
-            self.executor.spin()
-        except ExternalShutdownException:
-            return
 
 
 @pytest.fixture(scope="session", autouse=True)
