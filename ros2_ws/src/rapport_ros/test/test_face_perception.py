@@ -149,7 +149,7 @@ def test_late_and_overtaken_frames_are_dropped_by_reason(graph, bundle, delay, r
     camera = graph.add(Camera())
     node = graph.add(perception(bundle))
     bring_up(node)
-    graph.wait_for(lambda: node._input.ages.percentiles_ms(), "a processed image")
+    graph.wait_for(node._input.ages.percentiles_ms, "a processed image")
     camera.picture, picture = None, camera.picture
     header = camera.header()
     header.stamp = seconds_to_stamp(stamp_to_seconds(header.stamp) - delay)
