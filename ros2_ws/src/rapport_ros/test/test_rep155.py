@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from perception_setup import FRAME_ID, Camera, bring_up, nanoseconds, perception
-from rapport_edge.faces import AgeEstimate, AttributeEstimate, DemographicEstimate, Detection
-from rapport_ros import rep155
-from rapport_ros.face_crops import aligned_face, cropped_face
-from rapport_ros.qos import NEWEST_RESULT, RESULTS
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tiny_bundle import write_tiny
+
+from rapport_edge.faces import AgeEstimate, AttributeEstimate, DemographicEstimate, Detection
+from rapport_ros import rep155
+from rapport_ros.face_crops import aligned_face, cropped_face
+from rapport_ros.qos import NEWEST_RESULT, RESULTS
 
 hri = pytest.importorskip("hri_msgs.msg", reason="hri_msgs is not installed: apt install ros-jazzy-hri-msgs")
 hri_publisher = pytest.importorskip("rapport_ros.hri_publisher")
