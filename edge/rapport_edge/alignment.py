@@ -42,7 +42,8 @@ def similarity_transform(source: FloatArray, target: FloatArray) -> NDArray[np.f
     """The rotation, uniform scale and translation that best maps source to target (Umeyama 1991), without reflection.
 
     Args:
-        source, target: (n, 2), n at least 2.
+        source: (n, 2), n at least 2.
+        target: (n, 2), where each point goes.
 
     Returns:
         (2, 3) float64 matrix M with target ~ M[:, :2] @ source + M[:, 2].
@@ -64,8 +65,8 @@ def similarity_transform(source: FloatArray, target: FloatArray) -> NDArray[np.f
     return np.hstack([linear, (dst_mean - linear @ src_mean)[:, None]])
 
 
-def warp(image: ByteImage, matrix: NDArray[np.float64], size: int) -> ByteImage:
-    """Crop of size x size through `matrix` (image to crop); what lies outside the image is black.
+def warp(image: ByteImage, matrix: NDArray[np.float64], size: int, border: int = cv2.BORDER_CONSTANT) -> ByteImage:
+    """Crop of size x size through `matrix` (image to crop); what lies outside the image is black by default.
 
     Shrinking by more than two is averaged down first (an image pyramid's level), because bilinear sampling of a large
     face would alias, and the crop would then depend on how close a person stands.
@@ -73,8 +74,7 @@ def warp(image: ByteImage, matrix: NDArray[np.float64], size: int) -> ByteImage:
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.5:
         image, matrix = _shrink_for(image, matrix, scale, size)
-    flags = cv2.INTER_LINEAR
-    return np.asarray(cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT))
+    return np.asarray(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border))
 
 
 def align(image: ByteImage, landmarks: FloatArray, template: CropTemplate) -> ByteImage:
@@ -83,6 +83,7 @@ def align(image: ByteImage, landmarks: FloatArray, template: CropTemplate) -> By
     Args:
         image: (h, w, 3) uint8.
         landmarks: (5, 2), pixels of the image, in the order of `LANDMARK_NAMES`.
+        template: where they go.
 
     Raises:
         ValueError: as `similarity_transform`.

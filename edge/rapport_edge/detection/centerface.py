@@ -56,6 +56,7 @@ class CenterFaceDetector(FaceDetector):
 
     @property
     def description(self) -> str:
+        """Detector, working size and engine."""
         return f"CenterFace at {self._working_size[0]}x{self._working_size[1]} on {self._engine.description}"
 
     def _infer(self, picture: ByteImage) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -76,6 +77,7 @@ def decode(
         size: (2, rows, columns), logarithm of height and width in cells.
         offset: (2, rows, columns), y and x of the centre inside the cell, in cells.
         landmarks: (10, rows, columns), y and x of each landmark relative to the box, in box heights and widths.
+        threshold: cells with a lower probability are no faces.
 
     Returns:
         Boxes (n, 4), landmarks (n, 5, 2) and scores (n,) in pixels. Boxes are not clipped to the picture: landmarks

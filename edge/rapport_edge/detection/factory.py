@@ -15,6 +15,7 @@ def create_detector(settings: DetectorSettings, engine: EngineSettings | None = 
     """A detector that is ready to run.
 
     Args:
+        settings: which detector, its file and thresholds.
         engine: how CenterFace's network runs; YuNet runs inside OpenCV and has no engine.
 
     Raises:

@@ -1,4 +1,4 @@
-"""YuNet (Wu et al. 2023) through OpenCV's FaceDetectorYN; faster than CenterFace, but its file is in no package."""
+"""YuNet (Wu et al. 2023) through OpenCV; faster than CenterFace, but its file is in no package."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ class YuNetDetector(FaceDetector):
                 "zoo and set model_path, or use the detector 'centerface', which needs no file"
             )
         try:
-            self._network = cv2.FaceDetectorYN.create(
-                str(model_path), "", working_size, score_threshold, nms_threshold
-            )
+            self._network = cv2.FaceDetectorYN.create(str(model_path), "", working_size, score_threshold, nms_threshold)
             self._network.detect(np.zeros((working_size[1], working_size[0], 3), dtype=np.uint8))
         except cv2.error as error:
-            raise ModelError(f"{model_path} is not a YuNet model that OpenCV {cv2.__version__} runs: {error}") from error
+            raise ModelError(
+                f"{model_path} is not a YuNet model that OpenCV {cv2.__version__} runs: {error}"
+            ) from error
         self._lock = threading.Lock()  # setInputSize and detect change the network's state
 
     @property
     def description(self) -> str:
+        """Detector, file, working size and OpenCV's version."""
         size = f"{self._working_size[0]}x{self._working_size[1]}"
         return f"YuNet ({self._model_path.name}) at {size} on OpenCV {cv2.__version__}"
 

@@ -1,0 +1,37 @@
+"""The command `rapport-train`."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import click
+
+from rapport_edge.cli import UserError
+from rapport_edge.errors import RapportError
+from rapport_training import __version__
+from rapport_training.demographic.commands import demographic
+
+
+class TrainingGroup(click.Group):
+    """What a user caused becomes one line and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except RapportError as error:
+            raise UserError(str(error)) from error
+
+
+@click.group(cls=TrainingGroup)
+@click.version_option(__version__, prog_name="rapport-train")
+def main() -> None:
+    """Trains, evaluates and exports what a Rapport robot runs."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    # Lightning advises more loader workers; how many are best is the recipe's business, and measured there.
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+
+
+main.add_command(demographic)

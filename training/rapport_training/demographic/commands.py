@@ -1,0 +1,115 @@
+"""`rapport-train demographic ...`: the face encoder's life from faces to a bundle."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from rapport_edge.errors import SettingsError
+
+_PATH = click.Path(path_type=Path)
+_FACES = click.option(
+    "--faces", "sources", type=_PATH, multiple=True, required=True, help="Parquet file of labelled faces; repeatable."
+)
+_RUN = click.option("--run", type=_PATH, required=True, help="Folder of the run: checkpoints, curves, prepared faces.")
+_CACHE = click.option("--cache", type=_PATH, help="Where prepared faces are kept.  [default: RUN/faces]")
+
+#: Side of the kept pictures, in pixels: FairFace's, which is larger than any crop of the shipped recipes.
+PICTURE_SIDE = 128
+
+
+@click.group()
+def demographic() -> None:
+    """The face encoder: a CLIP-style dual encoder trained on faces and their captions."""
+
+
+@demographic.command()
+@_FACES
+@_RUN
+@_CACHE
+@click.option("--recipe", default="demographic-tiny", show_default=True, help="Name of a shipped recipe, or a file.")
+@click.option("--resume/--no-resume", default=True, help="Continue where an earlier run in the folder stopped.")
+@click.option("--devices", type=click.IntRange(min=1), help="GPUs, or processes on the CPU.  [default: GPUs, or 1]")
+def fit(
+    sources: tuple[Path, ...], run: Path, cache: Path | None, recipe: str, resume: bool, devices: int | None
+) -> None:
+    """Trains a model; Ctrl-C stops it, the same command continues it."""
+    from rapport_training.demographic.faces import prepare
+    from rapport_training.demographic.fit import fit as run_fit
+    from rapport_training.demographic.recipe import load_recipe
+
+    path = recipe_path(recipe)
+    settings = load_recipe(path)
+    faces = prepare(list(sources), cache or run / "faces", PICTURE_SIDE, os.cpu_count() or 1)
+    checkpoint = run_fit(settings, path, faces, run, resume=resume, devices=devices or "auto")
+    click.echo(f"trained: {checkpoint}")
+
+
+@demographic.command()
+@_FACES
+@_RUN
+@_CACHE
+@click.option("--out", type=_PATH, required=True, help="Folder of the bundle.")
+@click.option("--evaluate", "evaluated", type=_PATH, help="Parquet file whose figures go into bundle and model card.")
+@click.option("--version", default="1.0.0", show_default=True, help="Version of the bundle.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+def export(
+    sources: tuple[Path, ...],
+    run: Path,
+    cache: Path | None,
+    out: Path,
+    evaluated: Path | None,
+    version: str,
+    overwrite: bool,
+) -> None:
+    """Writes a run's bundle: calibrated on the held-out part of the faces it was trained on."""
+    from rapport_training.demographic.export import assemble, load_model, write
+    from rapport_training.demographic.faces import prepare
+    from rapport_training.demographic.measure import measure
+    from rapport_training.demographic.recipe import load_recipe
+
+    recipe = load_recipe(run / "recipe.yaml")
+    model = load_model(recipe, run / "checkpoints" / "last.ckpt")
+    faces = prepare(list(sources), cache or run / "faces", PICTURE_SIDE, os.cpu_count() or 1)
+    trained = assemble(recipe, model, faces)
+    bundle = write(trained, out, version, None, overwrite=overwrite)
+    if evaluated is not None:
+        report = measure(bundle, evaluated)
+        bundle = write(trained, out, version, report, overwrite=True)
+    size = sum(file.stat().st_size for file in bundle.path.iterdir()) / 1e6
+    click.echo(f"exported: {bundle.path} ({size:.1f} MB)")
+
+
+@demographic.command("compare-peer")
+@click.option("--bundle", "bundle_path", type=_PATH, help="Folder; default: the one installed.")
+@click.option("--peer", type=_PATH, required=True, help="face-api.js's age and gender network as ONNX, 112 x 112.")
+@click.option("--faces", type=_PATH, required=True, help="Parquet file of labelled faces.")
+def compare_peer(bundle_path: Path | None, peer: Path, faces: Path) -> None:
+    """Measures a bundle and a public age and gender network on the same faces, side by side."""
+    from rapport_edge.bundle import default_bundle_path, load_bundle
+    from rapport_training.demographic.measure import measure
+    from rapport_training.peers.age_gender_112 import evaluate_peer
+
+    theirs = evaluate_peer(peer, faces)
+    ours = measure(load_bundle(bundle_path or default_bundle_path()), faces)
+    click.echo(f"{'':24}{'bundle':>10}{'peer':>10}")
+    click.echo(f"{'gender accuracy':24}{ours.gender_accuracy:10.3f}{theirs['gender_accuracy']:10.3f}")
+    click.echo(f"{'mean age error, years':24}{ours.age_mae:10.2f}{theirs['age_mae']:10.2f}")
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a shipped recipe, or the file itself.
+
+    Raises:
+        SettingsError: if it is neither, with the names of the shipped ones.
+    """
+    folder = Path(__file__).parent.parent / "recipes"
+    shipped = folder / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    raise SettingsError(f"{name!r} is neither a file nor a shipped recipe ({names})")

@@ -1,0 +1,45 @@
+"""Fixtures of the training package's tests: a few real faces and a model small enough for a unit test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the training package is not installed (it needs Python 3.11)")
+pytest.importorskip("rapport_training", reason="the training package is not installed (it needs Python 3.11)")
+
+import pyarrow.parquet as pq
+
+TINY_RECIPE = """
+name: test-model
+seed: 3
+model:
+  embed_dim: 16
+  vision_cfg:
+    {timm_model_name: test_resnet, timm_model_pretrained: false, timm_pool: avg, timm_proj: '', image_size: 32}
+  text_cfg: {context_length: 32, vocab_size: 49408, width: 16, heads: 2, layers: 1}
+views: {fairuser: 1.0, gender: 1.0, age: 1.0}
+stages: [{from_epoch: 0, size: 32}, {from_epoch: 1, size: 48}]
+epochs: 2
+batch_size: 32
+warmup_steps: 2
+held_out: 0.3
+"""
+
+
+@pytest.fixture(scope="session")
+def few_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Parquet file with 160 labelled faces."""
+    table = pq.read_table(shared_data / "fairface" / "val.parquet").slice(0, 160)
+    path = tmp_path_factory.mktemp("faces") / "few.parquet"
+    pq.write_table(table, path)
+    return path
+
+
+@pytest.fixture
+def tiny_recipe(tmp_path: Path) -> Path:
+    """A recipe that trains in seconds."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(TINY_RECIPE)
+    return path
