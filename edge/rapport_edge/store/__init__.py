@@ -5,6 +5,7 @@ with ProfileStore(Path("profiles.db")) as store:
     store.set_consent("person_1f3a", Consent.GRANTED, actor="self", evidence="said yes")
 """
 
+from rapport_edge.errors import StoreError
 from rapport_edge.store.consent import REFUSALS, Consent
 from rapport_edge.store.errors import (
     ConsentError,
@@ -60,6 +61,7 @@ __all__ = [
     "RetentionSettings",
     "StoreBusyError",
     "StoreCorruptError",
+    "StoreError",
     "StoreFullError",
     "StoreReadOnlyError",
     "StoreSettings",

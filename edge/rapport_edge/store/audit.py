@@ -5,9 +5,12 @@ It holds ids, never names, biometrics or contents. An id is random, so after its
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 from sqlite_utils import Database
 
+from rapport_edge.store.connection import open_beside_owner, transaction, translated
 from rapport_edge.store.records import AuditRecord
 
 
@@ -27,3 +30,17 @@ def read_audit(db: Database, user_id: str | None = None, limit: int = 100, offse
         {"id": user_id, "limit": limit, "offset": offset},
     )
     return tuple(msgspec.convert(row, AuditRecord) for row in rows)
+
+
+def append_from_outside(path: Path, record: AuditRecord, busy_timeout_s: float = 3.0) -> None:
+    """Add one entry while another process owns the database; the only thing that others may write.
+
+    Raises:
+        StoreError: no such database, or it cannot be written.
+    """
+    db = open_beside_owner(path, busy_timeout_s)
+    try:
+        with translated(path), transaction(db):
+            append_audit(db, record)
+    finally:
+        db.close()
