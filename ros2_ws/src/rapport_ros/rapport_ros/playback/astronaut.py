@@ -52,9 +52,14 @@ class AstronautSource(FrameSource):
         """What is played."""
         return f"the astronaut photograph through a moving camera, {WIDTH}x{HEIGHT}, {PATH.duration:.0f} s"
 
+    @property
+    def length(self) -> int:
+        """The whole path."""
+        return round(PATH.duration * self._rate)
+
     def frames(self) -> Iterator[SourceFrame]:
         """About 11 s of frames."""
         picture = photograph()
-        for number in range(round(PATH.duration * self._rate)):
+        for number in range(self.length):
             due = number / self._rate
             yield SourceFrame(raw_picture(view(picture, PATH.at(due), WIDTH, HEIGHT)), due)

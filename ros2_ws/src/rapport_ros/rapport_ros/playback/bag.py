@@ -46,13 +46,18 @@ class BagSource(FrameSource):
         self._rate = rate
         with self._open() as reader:
             chosen = _choose(path, reader.connections, topic)
-            self._topic, self._type, count = chosen.topic, chosen.msgtype, chosen.msgcount
-        self._description = f"{path}, {count} images on {self._topic}"
+            self._topic, self._type, self._count = chosen.topic, chosen.msgtype, chosen.msgcount
+        self._description = f"{path}, {self._count} images on {self._topic}"
 
     @property
     def description(self) -> str:
         """What is played."""
         return self._description
+
+    @property
+    def length(self) -> int | None:
+        """Messages on the topic."""
+        return self._count
 
     @property
     def transport(self) -> Transport:

@@ -75,6 +75,11 @@ class FrameSource(ABC):
         """What is played, for people."""
 
     @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """Frames, as far as the material says; None for endless ones."""
+
+    @property
     def transport(self) -> Transport:
         """What kind of picture comes."""
         return "raw"

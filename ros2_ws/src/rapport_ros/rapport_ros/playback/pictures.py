@@ -41,6 +41,11 @@ class PicturesSource(FrameSource):
         """What is played."""
         return self._description
 
+    @property
+    def length(self) -> int | None:
+        """Each picture as often as it is shown."""
+        return len(self._files) * self._repeats
+
     def frames(self) -> Iterator[SourceFrame]:
         """Each picture for one frame or as long as it is held."""
         number = 0

@@ -1,8 +1,8 @@
 """The node that plays a source like a camera driver, and the process it runs in.
 
-The process reads its settings as JSON from its argument, and one line "go" from standard input: until then it waits with
-its topic announced. On standard output it writes one JSON object per line (`PlayerEvent`). It ends with its source, on
-SIGTERM, or when standard input ends, so that it never outlives whoever started it.
+The process takes its settings as JSON from its argument. It announces its topic and waits for a line "go" on standard
+input; on standard output it writes one JSON object per line (`PlayerEvent`). It ends with its source, on SIGTERM, or
+when standard input ends, so that it never outlives whoever started it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from rapport_ros.runner import ros_context, stop_signals
 #: Pictures read ahead.
 READ_AHEAD = 30
 LONGEST_WAIT_FOR_SUBSCRIBER = 30.0
+#: Seconds before the topic ends: what a reader has not taken when its writer goes is lost.
+LINGERING = 0.5
 
 
 class PlayerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -141,6 +143,7 @@ def run_player(settings: PlayerSettings, tell: Callable[[PlayerEvent], None]) ->
             while not (go.wait(0.1) or stop.is_set()):
                 continue
             player.play(iter(frames), stop, tell)
+            stop.wait(LINGERING)
         finally:
             frames.close()
             node.destroy_node()

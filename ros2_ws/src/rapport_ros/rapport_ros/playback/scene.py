@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -34,14 +34,14 @@ class SceneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """What the scene shows.
 
     Attributes:
-        faces: 1, or a square number of astronauts.
+        faces: astronauts, tiled in rows and columns of equal number.
         width, height: pixels.
         seconds: length.
         compressed: the pictures are JPEG.
         rate: frames per second.
     """
 
-    faces: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    faces: Literal[1, 4, 9, 16] = 1
     width: Side = 640
     height: Side = 480
     seconds: Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)] = 8.0
@@ -55,7 +55,8 @@ class SceneSource(FrameSource):
     def __init__(self, settings: SceneSettings) -> None:
         self._settings = settings
         count = round(PERIOD * settings.rate)
-        pictures = (raw_picture(scene(settings, number / count)) for number in range(count))
+        astronaut = photograph()
+        pictures = (raw_picture(scene(astronaut, settings, number / count)) for number in range(count))
         self._loop: list[Picture] = [compress(item) if settings.compressed else item for item in pictures]
 
     @property
@@ -65,31 +66,31 @@ class SceneSource(FrameSource):
         return f"{settings.faces} faces, {settings.width}x{settings.height} at {settings.rate:g} Hz"
 
     @property
+    def length(self) -> int:
+        """As the settings say."""
+        return round(self._settings.seconds * self._settings.rate)
+
+    @property
     def transport(self) -> Transport:
         """As the settings say."""
         return "compressed" if self._settings.compressed else "raw"
 
     def frames(self) -> Iterator[SourceFrame]:
         """The loop until the time is over."""
-        total = round(self._settings.seconds * self._settings.rate)
-        for number, picture in zip(range(total), itertools.cycle(self._loop), strict=False):
+        for number, picture in zip(range(self.length), itertools.cycle(self._loop), strict=False):
             yield SourceFrame(picture, number / self._settings.rate)
 
 
-def scene(settings: SceneSettings, phase: float) -> ByteImage:
-    """One picture of the swing: (height, width, 3) uint8 RGB; `phase` 0 to 1 is once there and back."""
+def scene(picture: ByteImage, settings: SceneSettings, phase: float) -> ByteImage:
+    """One view of the swing: (height, width, 3) uint8 RGB; `phase` 0 to 1 is once there and back."""
     tiles = math.isqrt(settings.faces)
     height, width = settings.height // tiles, settings.width // tiles
     canvas = np.zeros((settings.height, settings.width, 3), dtype=np.uint8)
-    picture = photograph()
+    zoom = height / 320.0  # the face fills about a third of a tile's height
     for index in range(tiles * tiles):
         angle = 2.0 * math.pi * (phase + index / (tiles * tiles))
-        # The face fills about a quarter of a tile's height.
-        pose = Pose(
-            235.0 + 20.0 * math.cos(angle), 140.0 + 10.0 * math.sin(angle), height / 320.0, 3.0 * math.sin(angle)
-        )
-        row, column = divmod(index, tiles)
-        canvas[row * height : (row + 1) * height, column * width : (column + 1) * width] = view(
-            picture, pose, width, height
-        )
+        across, along = math.cos(angle), math.sin(angle)
+        pose = Pose(235.0 + 20.0 * across, 140.0 + 10.0 * along, zoom, 3.0 * along)
+        y, x = height * (index // tiles), width * (index % tiles)
+        canvas[y : y + height, x : x + width] = view(picture, pose, width, height)
     return canvas

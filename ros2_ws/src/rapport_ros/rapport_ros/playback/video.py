@@ -28,12 +28,18 @@ class VideoSource(FrameSource):
         self._rate = rate or (stated if 0.0 < stated <= FASTEST else DEFAULT_RATE)
         size = f"{capture.get(cv2.CAP_PROP_FRAME_WIDTH):.0f}x{capture.get(cv2.CAP_PROP_FRAME_HEIGHT):.0f}"
         self._description = f"{path}, {size} at {self._rate:g} Hz"
+        self._length = max(0, round(capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
         capture.release()
 
     @property
     def description(self) -> str:
         """What is played."""
         return self._description
+
+    @property
+    def length(self) -> int | None:
+        """What the container says, which may be a frame too many."""
+        return self._length
 
     def frames(self) -> Iterator[SourceFrame]:
         """All frames that can be decoded."""
@@ -62,12 +68,18 @@ class AnimationSource(FrameSource):
         self._path = path
         self._rate = rate
         with self._open() as animation:
-            self._description = f"{path}, {animation.width}x{animation.height}, {_frame_count(animation)} frames"
+            self._length = int(getattr(animation, "n_frames", 1))
+            self._description = f"{path}, {animation.width}x{animation.height}, {self._length} frames"
 
     @property
     def description(self) -> str:
         """What is played."""
         return self._description
+
+    @property
+    def length(self) -> int | None:
+        """All frames."""
+        return self._length
 
     def frames(self) -> Iterator[SourceFrame]:
         """All frames, composed as a viewer would show them."""
@@ -108,6 +120,11 @@ class CameraSource(FrameSource):
         """What is played."""
         return f"camera {self._device}"
 
+    @property
+    def length(self) -> int | None:
+        """Endless."""
+        return None
+
     def frames(self) -> Iterator[SourceFrame]:
         """Pictures as the camera gives them."""
         capture = cv2.VideoCapture(str(self._device))
@@ -126,10 +143,6 @@ def _next_image(capture: cv2.VideoCapture) -> ByteImage | None:
     """The next frame as RGB, or None at the end."""
     found, image = capture.read()
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8) if found else None
-
-
-def _frame_count(animation: Image.Image) -> int:
-    return int(getattr(animation, "n_frames", 1))
 
 
 def _shown_ms(picture: Image.Image) -> float:
