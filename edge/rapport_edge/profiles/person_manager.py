@@ -84,16 +84,17 @@ class PersonManager:
         """Faces of which the store lacks something that it should have."""
         return sum(face.unsaved for face in self._faces.values())
 
-    def observe(self, face_id: str, estimate: DemographicEstimate, view: IdentityView | None = None) -> None:
-        """One more estimate of a face, and the view through the recogniser that came with it."""
+    def observe(self, face_id: str, estimate: DemographicEstimate | None, view: IdentityView | None = None) -> None:
+        """One more estimate of a face, and the view through the recogniser that came with it; either may be absent."""
         self.see([face_id])
         face = self._faces[face_id]
-        if face.breaks_with(estimate):
+        if estimate is not None and face.breaks_with(estimate):
             self._identities.break_identity(face_id)
             face.start_anew()
             self._assign()
         if self._consent_of(face) not in REFUSALS:
-            face.take(estimate)
+            if estimate is not None:
+                face.take(estimate)
             if view is not None and view.model_digest == self._recogniser_digest:
                 self._recognise(face_id, face, view)
         self._assign()
@@ -182,7 +183,7 @@ class PersonManager:
             if consent in REFUSALS:
                 face.start_anew()
             elif consent is Consent.GRANTED:
-                face.unsaved = face.estimate is not None
+                face.unsaved = face.estimate is not None or face.identity_views > 0
                 self._save(face)
         self._mark(record.user_id)
         profile = self.profile(record.user_id)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from std_msgs.msg import Header
+
 from rapport_edge.profiles.profile import Profile, Suggestion
 from rapport_edge.profiles.summary import summarise
 from rapport_edge.store.consent import Consent
@@ -15,7 +17,6 @@ from rapport_edge.store.records import (
     ProfileEvent,
 )
 from rapport_msgs import msg
-
 from rapport_ros.conversions import AGE, floats, seconds_to_stamp
 
 CONSENT_TO_MESSAGE: Mapping[Consent, int] = MappingProxyType(
@@ -24,14 +25,19 @@ CONSENT_TO_MESSAGE: Mapping[Consent, int] = MappingProxyType(
 CONSENT_FROM_MESSAGE: Mapping[int, Consent] = MappingProxyType({v: k for k, v in CONSENT_TO_MESSAGE.items()})
 
 
-def profile_message(profile: Profile) -> msg.UserProfile:
-    """What dialogue nodes read: the profile, its paragraph, no embeddings."""
+def profile_message(profile: Profile, header: Header) -> msg.UserProfile:
+    """What dialogue nodes read: the profile, its paragraph, no embeddings.
+
+    Args:
+        header: of the image behind the newest change.
+    """
     return msg.UserProfile(
+        header=header,
         user_id=profile.user_id,
         face_id=profile.face_id,
         consent=CONSENT_TO_MESSAGE[profile.consent],
         anonymous=profile.anonymous,
-        demographics=_demographics_message(profile),
+        demographics=_demographics_message(profile, header),
         preferences=[_preference_message(preference) for preference in profile.preferences],
         summary=summarise(profile),
         suggestions=[_suggestion_message(suggestion) for suggestion in profile.suggestions],
@@ -53,9 +59,8 @@ def event_message(event: ProfileEvent) -> msg.ProfileEvent:
     return message
 
 
-def _demographics_message(profile: Profile) -> msg.DemographicEstimate:
-    message = msg.DemographicEstimate(face_id=profile.face_id, observations=profile.observations)
-    message.header.stamp = seconds_to_stamp(profile.last_seen)
+def _demographics_message(profile: Profile, header: Header) -> msg.DemographicEstimate:
+    message = msg.DemographicEstimate(header=header, face_id=profile.face_id, observations=profile.observations)
     message.age_mean = message.age_std = message.age_low = message.age_high = math.nan
     for record in profile.demographics:
         message.model_digest = record.model_digest

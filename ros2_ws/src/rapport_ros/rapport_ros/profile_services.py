@@ -1,0 +1,152 @@
+"""The services and the action of the profile store: every request is audited, every refusal says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from rclpy.action import ActionServer
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+
+from rapport_edge.errors import RapportError, StoreError
+from rapport_edge.profiles.person_manager import PersonManager
+from rapport_edge.profiles.profile import Profile, assemble
+from rapport_edge.store import ProfileStore
+from rapport_msgs import action, srv
+from rapport_msgs.msg import UserProfile
+from rapport_ros.profile_messages import CONSENT_FROM_MESSAGE
+
+NO_TEXT_TOWER = "persons are found by a sentence through a bundle with a text tower, and no bundle has one yet"
+NO_RANKER = "items are ranked by an interest-ranker bundle, and this node has none"
+NO_WRITER = "profiles are written by a profile-writer bundle, and this node has none"
+
+DEFAULT_FOUND = 100
+
+
+class ProfileServices:
+    """Answers requests about persons.
+
+    Args:
+        node: owns the services; they are `~/get_profile` and so on.
+        lock: held for each request.
+        store: the profile store.
+        people: who is in view.
+        to_message: a profile as its message, stamped.
+        changed: called after each request that may have changed something.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        lock: AbstractContextManager[Any],
+        store: ProfileStore,
+        people: PersonManager,
+        to_message: Callable[[Profile], UserProfile],
+        changed: Callable[[], None],
+    ) -> None:
+        self._node = node
+        self._lock = lock
+        self._store = store
+        self._people = people
+        self._to_message = to_message
+        self._changed = changed
+        handlers: dict[str, tuple[Any, Callable[[Any, Any], None]]] = {
+            "get_profile": (srv.GetProfile, self._get_profile),
+            "list_profiles": (srv.ListProfiles, self._list_profiles),
+            "set_consent": (srv.SetConsent, self._set_consent),
+            "forget_user": (srv.ForgetUser, self._forget_user),
+            "export_user": (srv.ExportUser, self._export_user),
+            "merge_users": (srv.MergeUsers, self._merge_users),
+            "find_users": (srv.FindUsers, self._find_users),
+            "rank_items": (srv.RankItems, self._rank_items),
+        }
+        self._services = [
+            node.create_service(kind, f"~/{name}", self._guarded(handler)) for name, (kind, handler) in handlers.items()
+        ]
+        self._writer = ActionServer(node, action.WriteProfile, "~/write_profile", self._write_profile)
+
+    def close(self) -> None:
+        """Ends all of them."""
+        for service in self._services:
+            self._node.destroy_service(service)
+        self._writer.destroy()
+
+    def _guarded(self, handler: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
+        """Refuses a request without requester, and turns the store's errors into reasons."""
+
+        def answer(request: Any, response: Any) -> Any:
+            with self._lock:
+                try:
+                    if not request.requester.strip():
+                        raise StoreError("requester is empty; the audit log needs to know who asks")
+                    handler(request, response)
+                    response.success = True
+                except RapportError as error:
+                    response.success, response.message = False, str(error)
+                self._changed()
+            return response
+
+        return answer
+
+    def _get_profile(self, request: Any, response: Any) -> None:
+        if bool(request.user_id) == bool(request.face_id):
+            raise StoreError("give either user_id or face_id")
+        if request.user_id:
+            self._store.get(request.user_id)
+            profile = self._people.profile(request.user_id)
+        else:
+            profile = self._people.profile_of_face(request.face_id)
+        if profile is None:
+            raise StoreError(f"no person is seen in face {request.face_id!r} now")
+        self._store.record_request(request.requester, "get", profile.user_id, "handed out")
+        response.profile = self._to_message(profile)
+
+    def _list_profiles(self, request: Any, response: Any) -> None:
+        limit = request.limit or DEFAULT_FOUND
+        page = self._store.profiles(limit, request.offset, request.include_anonymous)
+        self._store.record_request(request.requester, "list", "", f"{len(page.profiles)} profiles")
+        in_view = self._people.in_view
+        response.total = page.total
+        response.profiles = [self._to_message(assemble(r, in_view.get(r.user_id, ""))) for r in page.profiles]
+
+    def _set_consent(self, request: Any, response: Any) -> None:
+        consent = CONSENT_FROM_MESSAGE.get(request.consent)
+        if consent is None:
+            raise StoreError(f"consent {request.consent} is none of UserProfile.CONSENT_*")
+        profile = self._people.set_consent(request.user_id, consent, request.requester, request.evidence)
+        response.profile = self._to_message(profile)
+
+    def _forget_user(self, request: Any, response: Any) -> None:
+        result = self._store.forget(request.user_id, request.requester)
+        response.deleted = result.rows
+        if not result.traces_erased:
+            raise StoreError(
+                "the rows are deleted, but their traces on the disk are not overwritten yet, because another program "
+                "reads the database or the disk is full; the store tries again at its next purge"
+            )
+
+    def _export_user(self, request: Any, response: Any) -> None:
+        response.json = self._store.export(request.user_id, request.requester).decode()
+
+    def _merge_users(self, request: Any, response: Any) -> None:
+        profile = self._people.merge(request.user_id, request.other_user_id, request.requester)
+        response.profile = self._to_message(profile)
+
+    def _find_users(self, request: Any, response: Any) -> None:
+        self._refuse(request, "find", NO_TEXT_TOWER)
+
+    def _rank_items(self, request: Any, response: Any) -> None:
+        self._refuse(request, "rank", NO_RANKER)
+
+    def _refuse(self, request: Any, what: str, reason: str) -> None:
+        self._store.record_request(request.requester, what, getattr(request, "user_id", ""), "refused")
+        raise StoreError(reason)
+
+    def _write_profile(self, goal: ServerGoalHandle) -> Any:
+        """Aborts with the reason: a rejected goal could not carry one."""
+        result = action.WriteProfile.Result()
+        self._guarded(lambda request, _: self._refuse(request, "write", NO_WRITER))(goal.request, result)
+        goal.abort()
+        return result
