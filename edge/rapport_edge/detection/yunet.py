@@ -23,8 +23,8 @@ class YuNetDetector(FaceDetector):
         self._model_path = model_path
         if not model_path.is_file():
             raise ModelError(
-                f"no YuNet model at {str(model_path)!r}; download face_detection_yunet_2023mar.onnx from OpenCV's model "
-                "zoo and set model_path, or use the detector 'centerface', which needs no file"
+                f"no YuNet model at {str(model_path)!r}; download face_detection_yunet_2023mar.onnx from OpenCV's "
+                "model zoo and set model_path, or use the detector 'centerface', which needs no file"
             )
         try:
             self._network = cv2.FaceDetectorYN.create(str(model_path), "", working_size, score_threshold, nms_threshold)

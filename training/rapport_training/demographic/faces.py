@@ -68,12 +68,12 @@ def prepare(sources: list[Path], folder: Path, side: int, processes: int) -> Fac
     Raises:
         RapportError: if a file cannot be read or lacks a column.
     """
+    labelled = [_labelled(path) for path in sources]
     key = _cache_key(sources, side)
     if (folder / "key.json").is_file() and json.loads((folder / "key.json").read_text()) == key:
         return load(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "key.json").unlink(missing_ok=True)
-    labelled = [_labelled(path) for path in sources]
     total = sum(map(len, labelled))
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (total, side, side, 3))
     landmarks = np.lib.format.open_memmap(folder / "landmarks.npy", "w+", np.float32, (total, 5, 2))
