@@ -2,7 +2,16 @@
 
 from rapport_edge.pipeline.face_pipeline import FacePipeline
 from rapport_edge.pipeline.factory import create_pipeline
+from rapport_edge.pipeline.recognition import Recogniser, create_recogniser
 from rapport_edge.pipeline.results import FrameResult, ObservedFace
 from rapport_edge.pipeline.settings import PipelineSettings
 
-__all__ = ["FacePipeline", "FrameResult", "ObservedFace", "PipelineSettings", "create_pipeline"]
+__all__ = [
+    "FacePipeline",
+    "FrameResult",
+    "ObservedFace",
+    "PipelineSettings",
+    "Recogniser",
+    "create_pipeline",
+    "create_recogniser",
+]

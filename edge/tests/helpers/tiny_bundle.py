@@ -18,6 +18,8 @@ from rapport_edge.bundle.manifest import (
     Crop,
     DataSet,
     DemographicEncoder,
+    FaceEncoderManifest,
+    FaceRecognizer,
     Golden,
     Head,
     ImageInput,
@@ -148,6 +150,15 @@ def contents(described: DemographicEncoder) -> dict[str, Content]:
 def write_tiny(folder: Path, *heads: Head, sensitive: tuple[str, ...] = ()) -> Bundle:
     described = manifest(*heads)
     return write_bundle(folder, described, contents(described), sensitive=sensitive)
+
+
+def write_tiny_recogniser(folder: Path) -> Bundle:
+    """The same random network as a face-recognizer."""
+    described = manifest()
+    shared = {name: getattr(described, name) for name in FaceEncoderManifest.__struct_fields__ if name != "files"}
+    files = contents(described)
+    recogniser = FaceRecognizer(**shared, match_threshold=0.4)
+    return write_bundle(folder, recogniser, {name: files[name] for name in ("encoder.onnx", "golden.npz")})
 
 
 def edit_manifest(folder: Path, **changes: object) -> None:

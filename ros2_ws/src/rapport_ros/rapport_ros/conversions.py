@@ -76,15 +76,27 @@ def attribute_from_msg(message: Attribute) -> AttributeEstimate:
     )
 
 
-def estimate_to_msg(estimate: DemographicEstimate, face_id: str, header: Header) -> DemographicEstimateMsg:
-    """The estimate of one face, embedding included; see `without_biometrics` for what dialogue may see."""
+def estimate_to_msg(estimate: DemographicEstimate | None, face_id: str, header: Header) -> DemographicEstimateMsg:
+    """The estimate of one face, embedding included; see `without_biometrics` for what dialogue may see.
+
+    Without an estimate the message has no observations: it says that the face was seen, and nothing else.
+    """
     message = DemographicEstimateMsg(header=header, face_id=face_id)
+    if estimate is None:
+        _set_age(message, None)
+        return message
     message.observations = estimate.observations
     message.model_digest = estimate.model_digest
     message.embedding = floats(estimate.embedding)
     message.attributes = [attribute_to_msg(attribute) for attribute in estimate.attributes.values()]
     _set_age(message, estimate.age)
     return message
+
+
+def add_identity(message: DemographicEstimateMsg, embedding: FloatArray, model_digest: str) -> None:
+    """Puts a recogniser's view of the same face into the message."""
+    message.identity_embedding = floats(embedding)
+    message.identity_model_digest = model_digest
 
 
 def _set_age(message: DemographicEstimateMsg, age: AgeEstimate | None) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from rapport_edge.faces import ByteImage, DemographicEstimate
-from rapport_edge.pipeline import FrameResult
+from rapport_edge.faces import ByteImage, DemographicEstimate, FloatArray
+from rapport_edge.pipeline import FrameResult, ObservedFace
 from rapport_msgs.msg import DemographicEstimate as DemographicEstimateMsg
 from rapport_msgs.msg import FaceArray
 from rapport_ros import rep155
 from rapport_ros.annotation import annotate
-from rapport_ros.conversions import estimate_to_msg, face_to_msg, image_to_msg
+from rapport_ros.conversions import add_identity, estimate_to_msg, face_to_msg, image_to_msg
 from rapport_ros.qos import NEWEST_RESULT, RESULTS
 
 
@@ -26,13 +27,15 @@ class FaceOutputs:
     Args:
         node: owns the publishers.
         face_width, face_height: crops of REP 155, pixels.
+        identity_digest: SHA-256 of the recogniser in use; "" without one.
     """
 
     #: REP 155 wants the list of tracked faces at least once a second.
     TRACKED_PERIOD = 0.9
 
-    def __init__(self, node: LifecycleNode, face_width: int, face_height: int) -> None:
+    def __init__(self, node: LifecycleNode, face_width: int, face_height: int, identity_digest: str) -> None:
         self._node = node
+        self._identity_digest = identity_digest
         self._faces = node.create_lifecycle_publisher(FaceArray, "faces", RESULTS)
         self._demographics = node.create_lifecycle_publisher(DemographicEstimateMsg, "demographics", RESULTS)
         self._annotated = node.create_lifecycle_publisher(Image, "annotated", NEWEST_RESULT)
@@ -51,8 +54,17 @@ class FaceOutputs:
         """Ids of the faces of the last frame."""
         return list(self._in_view)
 
-    def publish(self, image: ByteImage, header: Header, result: FrameResult) -> None:
-        """One processed frame, with the stamp and frame id of its image."""
+    def publish(
+        self, image: ByteImage, header: Header, result: FrameResult, identities: Mapping[str, FloatArray]
+    ) -> None:
+        """One processed frame, with the stamp and frame id of its image.
+
+        Args:
+            image: (h, w, 3) uint8 RGB.
+            header: of the camera's message.
+            result: what the pipeline found.
+            identities: new views of a recogniser by track id.
+        """
         self._in_view = [face.track.id for face in result.faces]
         self._header = header
         self._size = (image.shape[1], image.shape[0])
@@ -60,8 +72,8 @@ class FaceOutputs:
         message.faces = [face_to_msg(face.track, face.quality, face.gate_refusal) for face in result.faces]
         self._faces.publish(message)
         for face in result.faces:
-            if face.encoded_now and face.estimate is not None:
-                self._demographics.publish(estimate_to_msg(face.estimate, face.track.id, header))
+            if face.encoded_now or face.track.id in identities:
+                self._publish_estimate(face, header, identities.get(face.track.id))
         self._publish_optional(image, header, result)
         self._last_publish = time.monotonic()
 
@@ -89,6 +101,13 @@ class FaceOutputs:
             self._node.destroy_lifecycle_publisher(publisher)
         if self._hri is not None:
             self._hri.close()
+
+    def _publish_estimate(self, face: ObservedFace, header: Header, identity: FloatArray | None) -> None:
+        """A view of a recogniser alone repeats no estimate, because each message counts as evidence."""
+        message = estimate_to_msg(face.estimate if face.encoded_now else None, face.track.id, header)
+        if identity is not None:
+            add_identity(message, identity, self._identity_digest)
+        self._demographics.publish(message)
 
     def _publish_optional(self, image: ByteImage, header: Header, result: FrameResult) -> None:
         """What depends on a subscriber or on hri_msgs."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
-from rapport_edge.pipeline import FacePipeline, create_pipeline
+from rapport_edge.pipeline import FacePipeline, Recogniser, create_pipeline, create_recogniser
 from rapport_ros.conversions import stamp_to_seconds
 from rapport_ros.diagnostics import DiagnosticsPublisher, Report
 from rapport_ros.face_outputs import FaceOutputs
@@ -25,6 +26,7 @@ class FacePerceptionNode(ManagedNode[FacePerceptionSettings]):
 
     def __init__(self, **kwargs: Any) -> None:
         self._pipeline: FacePipeline | None = None
+        self._recogniser: Recogniser | None = None
         self._outputs: FaceOutputs | None = None
         self._health: PerceptionHealth | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
@@ -36,8 +38,9 @@ class FacePerceptionNode(ManagedNode[FacePerceptionSettings]):
         """Loads detector, tracker and encoder, and announces the topics."""
         self._settings = settings
         self._pipeline = create_pipeline(settings.pipeline)
-        self._outputs = FaceOutputs(self, settings.face_width, settings.face_height)
-        self._health = PerceptionHealth(self._pipeline)
+        self._recogniser = self._create_recogniser(settings)
+        self._outputs = FaceOutputs(self, settings.face_width, settings.face_height, self._identity_digest())
+        self._health = PerceptionHealth(self._pipeline, self._recogniser)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         self.get_logger().info("; ".join(f"{key}: {value}" for key, value in self._health.models.items()))
 
@@ -47,7 +50,7 @@ class FacePerceptionNode(ManagedNode[FacePerceptionSettings]):
             self._diagnostics.close()
         if self._outputs is not None:
             self._outputs.close()
-        self._diagnostics = self._outputs = self._health = self._pipeline = None
+        self._diagnostics = self._outputs = self._health = self._pipeline = self._recogniser = None
 
     def start(self) -> None:
         """Subscribes to the camera."""
@@ -62,16 +65,30 @@ class FacePerceptionNode(ManagedNode[FacePerceptionSettings]):
             self._outputs.clear()
         self._worker = self._input = None
 
+    @staticmethod
+    def _create_recogniser(settings: FacePerceptionSettings) -> Recogniser | None:
+        if not settings.recognizer_bundle:
+            return None
+        folder = Path(settings.recognizer_bundle).expanduser()
+        return create_recogniser(folder, settings.pipeline.engine, settings.pipeline.reencode_interval_s)
+
     def _process(self, frame: Frame) -> None:
         assert self._pipeline is not None and self._outputs is not None and self._health is not None
         stamp = stamp_to_seconds(frame.header.stamp) or self.get_clock().now().nanoseconds * 1e-9
         started = time.monotonic()
         result = self._pipeline.process(frame.image, stamp)
-        processed = time.monotonic()
-        self._outputs.publish(frame.image, frame.header, result)
+        estimated = time.monotonic()
+        identities = self._recogniser.views(frame.image, result) if self._recogniser is not None else {}
+        recognised = time.monotonic()
+        self._outputs.publish(frame.image, frame.header, result, identities)
         done = time.monotonic()
-        stages = {"decode": frame.decode_seconds, **result.timings, "publish": done - processed}
+        stages = {"decode": frame.decode_seconds, **result.timings, "publish": done - recognised}
+        if identities:
+            stages["recognise"] = recognised - estimated
         self._health.add_frame(stages, total=frame.decode_seconds + done - started, latency=done - frame.received)
+
+    def _identity_digest(self) -> str:
+        return self._recogniser.encoder.digest if self._recogniser is not None else ""
 
     def _idle(self) -> None:
         assert self._outputs is not None

@@ -25,10 +25,13 @@ class FacePerceptionSettings(
     Attributes:
         image: where images come from.
         pipeline: detection, tracking, quality, encoding and fusion.
+        recognizer_bundle: folder of a face-recognizer bundle, the same as profile_store's parameter of this name; "",
+            the default: no embedding of anybody's identity is computed.
         face_width, face_height: pixels of the cropped and aligned faces of REP 155.
     """
 
     image: ImageInputSettings = ImageInputSettings()
     pipeline: PipelineSettings = PipelineSettings()
+    recognizer_bundle: str = ""
     face_width: CropSide = 128
     face_height: CropSide = 128

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from rapport_edge.pipeline import FacePipeline
+from rapport_edge.pipeline import FacePipeline, Recogniser
 from rapport_ros.diagnostics import LatencyWindow, RateMeter, Report
 from rapport_ros.image_input import UNDECODABLE, ImageInput
 
 #: Stages that run a model; everything else is overhead.
-MODEL_STAGES = ("detect", "encode")
+MODEL_STAGES = ("detect", "encode", "recognise")
 
 
 class PerceptionHealth:
@@ -21,8 +21,8 @@ class PerceptionHealth:
         models: detector, encoder, engine and model digest in use, as text.
     """
 
-    def __init__(self, pipeline: FacePipeline) -> None:
-        self.models = models_in_use(pipeline)
+    def __init__(self, pipeline: FacePipeline, recogniser: Recogniser | None) -> None:
+        self.models = models_in_use(pipeline, recogniser)
         self._pipeline = pipeline
         self._processed = RateMeter()
         self._latency = LatencyWindow()
@@ -64,16 +64,16 @@ class PerceptionHealth:
         return Report(f"{self._processed.rate():.1f} Hz, {faces} faces", values=values)
 
 
-def models_in_use(pipeline: FacePipeline) -> dict[str, str]:
-    """Detector, encoder with its engine, and the encoder's digest, as text."""
-    encoder = pipeline.encoder
-    if encoder is None:
-        return {"detector": pipeline.detector_description, "encoder": "none: no attribute is allowed"}
-    return {
-        "detector": pipeline.detector_description,
-        "encoder": encoder.description,
-        "model digest": encoder.digest,
-    }
+def models_in_use(pipeline: FacePipeline, recogniser: Recogniser | None) -> dict[str, str]:
+    """Detector, encoder and recogniser with their engines, and the models' digests, as text."""
+    models = {"detector": pipeline.detector_description}
+    if pipeline.encoder is None:
+        models["encoder"] = "none: pipeline.allowed_attributes names nothing that may be estimated"
+    else:
+        models |= {"encoder": pipeline.encoder.description, "model digest": pipeline.encoder.digest}
+    if recogniser is not None:
+        models |= {"recogniser": recogniser.encoder.description, "recogniser digest": recogniser.encoder.digest}
+    return models
 
 
 def _input_values(source: ImageInput) -> dict[str, object]:

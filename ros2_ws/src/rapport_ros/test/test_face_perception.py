@@ -15,7 +15,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
-from tiny_bundle import write_tiny
+from tiny_bundle import write_tiny, write_tiny_recogniser
 
 from rapport_msgs.msg import DemographicEstimate, FaceArray
 from rapport_ros.conversions import image_to_msg, seconds_to_stamp, stamp_to_seconds
@@ -88,6 +88,17 @@ def test_estimates_carry_uncertainty_and_the_models_digest(graph, listener, bund
     assert sum(message.age.probabilities) == pytest.approx(1.0, abs=1e-4)
     assert [attribute.name for attribute in message.attributes] == ["gender"]
     assert np.linalg.norm(message.embedding) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_named_recogniser_adds_views_of_identity(graph, listener, tmp_path):
+    recogniser = write_tiny_recogniser(tmp_path / "recogniser")
+    estimates = graph.collect(listener, DemographicEstimate, "demographics", RESULTS)
+    graph.add(Camera())
+    bring_up(graph.add(perception(bundle=None, recognizer_bundle=str(recogniser.path))))
+    message = graph.wait_for(lambda: estimates, "a view")[-1]
+    assert np.linalg.norm(message.identity_embedding) == pytest.approx(1.0, abs=1e-4)
+    assert message.identity_model_digest == recogniser.digest
+    assert (message.observations, len(message.embedding), message.age_known) == (0, 0, False)
 
 
 def test_without_an_allowed_attribute_nothing_is_inferred(graph, listener):
