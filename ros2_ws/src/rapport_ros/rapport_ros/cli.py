@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from rapport_edge.errors import RapportError
+from rapport_ros.demo.command import demo
 
 DEFAULT_PARAMETERS = Path(str(files("rapport_ros") / "config" / "rapport.yaml"))
 NODE_NAMES = ("face_perception", "profile_store", "dialogue_example")
@@ -51,6 +52,9 @@ def up(params: Path, domain: int | None, namespace: str, remap: tuple[str, ...])
     if domain is not None:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
     run_all(params, namespace, remap, say=click.echo)
+
+
+main.add_command(demo)
 
 
 if __name__ == "__main__":
