@@ -20,7 +20,7 @@ BIN := .venv/bin
 # A ROS 2 that is installed on this machine keeps its workspace in install/; the wheels need nothing sourced.
 SOURCED := $(if $(ROS_DISTRO),source install/setup.bash && ,)
 SOURCES := edge ros2_ws/src launch training tests scripts conftest.py
-TESTS := edge/tests ros2_ws/src/rapport_ros/test launch training/tests tests
+TESTS := edge/tests ros2_ws/src/rapport_ros/test training/tests tests
 
 .PHONY: help setup setup-dev demo test bench lint format clean
 
