@@ -18,7 +18,8 @@ ARGS ?=
 
 BIN := .venv/bin
 # A ROS 2 that is installed on this machine keeps its workspace in install/; the wheels need nothing sourced.
-SOURCED := $(if $(ROS_DISTRO),source install/setup.bash && ,)
+# ROS 2's own files use variables that are not set, hence set +u.
+SOURCED := $(if $(ROS_DISTRO),set +u; source install/setup.bash; set -u; ,)
 SOURCES := edge ros2_ws/src launch training tests scripts conftest.py
 TESTS := edge/tests ros2_ws/src/rapport_ros/test training/tests tests
 

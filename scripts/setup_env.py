@@ -75,9 +75,8 @@ def make_venv(log: Path) -> None:
 
 
 def install_runtime(log: Path) -> None:
-    """Installs our own packages that run on a robot, editable; on a sourced ROS, colcon installs the nodes."""
-    ours = ["-e", "edge[evaluate]"] + ([] if ros.distribution() else ["-e", "ros2_ws/src/rapport_ros"])
-    pip_install(["--no-build-isolation", *ours, *RUNTIME], log)
+    """Installs our own packages that run on a robot, editable."""
+    pip_install(["--no-build-isolation", "-e", "edge[evaluate]", "-e", "ros2_ws/src/rapport_ros", *RUNTIME], log)
 
 
 def install_dev(log: Path) -> None:
