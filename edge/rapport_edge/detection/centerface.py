@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -61,7 +62,9 @@ class CenterFaceDetector(FaceDetector):
 
     def _infer(self, picture: ByteImage) -> tuple[FloatArray, FloatArray, FloatArray]:
         planes = picture.transpose(2, 0, 1)[None].astype(np.float32)  # raw 0..255 RGB, as the network was trained
+        started = time.perf_counter()
         heatmap, size, offset, landmarks = self._engine.run({self._input: planes})
+        self.network_seconds = time.perf_counter() - started
         boxes, points, scores = decode(heatmap[0, 0], size[0], offset[0], landmarks[0], self._score_threshold)
         keep = non_maximum_suppression(boxes, scores, self._nms_threshold)
         return boxes[keep], points[keep], scores[keep]

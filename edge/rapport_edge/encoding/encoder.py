@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,9 @@ class FaceEncoder:
         bundle: verified by `load_bundle`.
         engine: has loaded `bundle.onnx_path`.
 
+    Attributes:
+        network_seconds: how long the network alone ran in the newest `encode`.
+
     Raises:
         BundleError: if the bundle has another task, or its manifest does not describe the graph that was loaded.
     """
@@ -54,6 +58,7 @@ class FaceEncoder:
         self._engine = engine
         self._input = model.inputs[0]
         self._dim = manifest.embedding_dim
+        self.network_seconds = 0.0
 
     @property
     def crop(self) -> CropTemplate:
@@ -102,6 +107,7 @@ class FaceEncoder:
         return Encoding(embeddings, probabilities)
 
     def _embed(self, crops: ByteImage) -> FloatArray:
+        self.network_seconds = 0.0
         if len(crops) == 0:
             return np.empty((0, self._dim), dtype=np.float32)
         tensor = to_input(crops, self._input)
@@ -115,7 +121,9 @@ class FaceEncoder:
         count = len(tensor)
         if count < batch:
             tensor = np.concatenate([tensor, np.zeros((batch - count, *tensor.shape[1:]), dtype=tensor.dtype)])
+        started = time.perf_counter()
         output = self._engine.run({self._input.name: tensor})[0]
+        self.network_seconds += time.perf_counter() - started
         return np.asarray(output[:count], dtype=np.float32)
 
 

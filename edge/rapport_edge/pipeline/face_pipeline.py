@@ -141,6 +141,7 @@ class FacePipeline:
             self._since_detection = 0
             with watch.stage("detect"):
                 found = self._detector.detect(image)
+            watch.add("detect_network", self._detector.network_seconds)
             detections = sorted(found, key=_area, reverse=True)[: self._settings.max_faces]
             with watch.stage("track"):
                 tracks = self._tracker.update(detections, image, stamp)
@@ -192,6 +193,7 @@ class FacePipeline:
             crops = np.stack([align(image, face.track.detection.landmarks, encoder.crop) for face in due])
         with watch.stage("encode"):
             encoding = encoder.encode(crops)
+        watch.add("encode_network", encoder.network_seconds)
         with watch.stage("fuse"):
             for row, face in enumerate(due):
                 probabilities = {name: values[row] for name, values in encoding.probabilities.items()}

@@ -33,7 +33,8 @@ class FrameResult:
     Attributes:
         stamp: seconds, of the image.
         faces: confirmed tracks, the largest first.
-        timings: seconds by stage ("detect", "track", "quality", "align", "encode", "fuse"), only of stages that ran.
+        timings: seconds by stage ("detect", "track", "quality", "align", "encode", "fuse"), only of stages that ran;
+            "detect_network" and "encode_network" are the parts of "detect" and "encode" that the networks took.
         removed: ids that were in an earlier result and will not come again.
     """
 

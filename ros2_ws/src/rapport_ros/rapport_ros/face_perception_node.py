@@ -83,8 +83,9 @@ class FacePerceptionNode(ManagedNode[FacePerceptionSettings]):
         self._outputs.publish(frame.image, frame.header, result, identities)
         done = time.monotonic()
         stages = {"decode": frame.decode_seconds, **result.timings, "publish": done - recognised}
-        if identities:
+        if self._recogniser is not None and identities:
             stages["recognise"] = recognised - estimated
+            stages["recognise_network"] = self._recogniser.encoder.network_seconds
         self._health.add_frame(stages, total=frame.decode_seconds + done - started, latency=done - frame.received)
 
     def _identity_digest(self) -> str:

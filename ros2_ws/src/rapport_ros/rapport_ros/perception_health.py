@@ -10,8 +10,8 @@ from rapport_edge.pipeline import FacePipeline, Recogniser
 from rapport_ros.diagnostics import LatencyWindow, RateMeter, Report
 from rapport_ros.image_input import UNDECODABLE, ImageInput
 
-#: Stages that run a model; everything else is overhead.
-MODEL_STAGES = ("detect", "encode", "recognise")
+#: What the networks themselves take; everything else is overhead, letterbox and suppression too.
+NETWORKS = ("detect_network", "encode_network", "recognise_network")
 
 
 class PerceptionHealth:
@@ -33,13 +33,13 @@ class PerceptionHealth:
         """One frame was published.
 
         Args:
-            stages: seconds by stage.
+            stages: seconds by stage, and of the networks in them.
             total: seconds of work on this frame.
             latency: seconds from the arrival of the message to the last publication.
         """
         self._processed.tick()
         self._latency.add(latency)
-        self._overhead.add(total - sum(stages.get(stage, 0.0) for stage in MODEL_STAGES))
+        self._overhead.add(total - sum(stages.get(stage, 0.0) for stage in NETWORKS))
         for stage, seconds in stages.items():
             self._stages.setdefault(stage, LatencyWindow()).add(seconds)
 
