@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from rapport_edge.errors import RapportError
+from rapport_ros.bench.command import bench
 from rapport_ros.demo.command import demo
 
 DEFAULT_PARAMETERS = Path(str(files("rapport_ros") / "config" / "rapport.yaml"))
@@ -55,6 +56,7 @@ def up(params: Path, domain: int | None, namespace: str, remap: tuple[str, ...])
 
 
 main.add_command(demo)
+main.add_command(bench)
 
 
 if __name__ == "__main__":

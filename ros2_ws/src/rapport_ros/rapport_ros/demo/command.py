@@ -51,7 +51,7 @@ DEMO_PARAMETERS = Path(str(files("rapport_ros") / "config" / "demo.yaml"))
     "--bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of another encoder bundle."
 )
 @click.option("--domain", type=click.IntRange(0, 232), help="ROS domain id. Default: one of its own.")
-def demo(  # noqa: PLR0913, PLR0917 - one argument per option
+def demo(  # noqa: PLR0913 - one argument per option
     source: str,
     out: Path,
     rate: float | None,
