@@ -37,6 +37,7 @@ class FaceEvidence:
         user_id: whom the store is told about; None before the face was given to somebody.
         estimate: the newest one; it contains the earlier ones.
         identity_sum, identity_views: sum and number of the recogniser's unit vectors.
+        strangers: views in a row that showed somebody else.
         unsaved: whether the store lacks something of this.
         seen: the caller's monotonic clock when the face was last in view, seconds.
     """
@@ -47,6 +48,7 @@ class FaceEvidence:
     identity_sum: NDArray[np.float64] | None = None
     identity_views: int = 0
     identity_digest: str = ""
+    strangers: int = 0
     unsaved: bool = False
     encounter: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -63,6 +65,13 @@ class FaceEvidence:
         self.identity_views += 1
         self.unsaved = True
 
+    def similarity(self, view: IdentityView) -> float:
+        """Cosine between a view and the mean of the earlier ones of the same recogniser; 1 before the first."""
+        if self.identity_sum is None or self.identity_digest != view.model_digest:
+            return 1.0
+        length = max(float(np.linalg.norm(self.identity_sum)), 1e-12)
+        return float(self.identity_sum @ view.embedding) / length
+
     def breaks_with(self, estimate: DemographicEstimate) -> bool:
         """Whether an estimate began anew: perception forgets a track when somebody else's face appears in it."""
         return self.estimate is not None and (
@@ -72,7 +81,7 @@ class FaceEvidence:
     def start_anew(self) -> None:
         """Forgets all that was seen; what comes next is another stay."""
         self.estimate, self.identity_sum, self.identity_views = None, None, 0
-        self.unsaved, self.encounter = False, uuid.uuid4().hex
+        self.strangers, self.unsaved, self.encounter = 0, False, uuid.uuid4().hex
 
 
 def live_records(estimate: DemographicEstimate, at: float) -> tuple[DemographicRecord, ...]:

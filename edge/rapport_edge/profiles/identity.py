@@ -29,12 +29,14 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     Attributes:
         match_threshold: confidence, 0 to 1, from which a candidate match counts (REP 155: 0.5).
         recognition_margin: how much more similar the best person must be than the second best.
-        agreeing_views: views in a row that must name the same person.
+        agreeing_views: views in a row that must name the same person, or show somebody else than the track did.
+        break_cosine: a view of the recogniser shows somebody else when its cosine with the track's mean is lower.
     """
 
     match_threshold: Share = 0.5
     recognition_margin: Share = 0.05
     agreeing_views: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    break_cosine: Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)] = 0.25
 
 
 class IdentitySource(Enum):
@@ -103,6 +105,11 @@ class IdentityMap:
         self._recognition_threshold = recognition_threshold
         self._new_id = new_id
         self._faces: dict[str, _Face] = {}
+
+    @property
+    def settings(self) -> IdentitySettings:
+        """How much evidence a name needs."""
+        return self._settings
 
     def see(self, face_id: str) -> None:
         """A face is in view; a new one becomes a person of its own."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
-from rapport_edge.errors import StoreError
 from rapport_edge.faces import DemographicEstimate
 from rapport_edge.profiles.evidence import FaceEvidence, IdentityView, live_records
 from rapport_edge.profiles.identity import Candidate, IdentityMap, IdentitySource
 from rapport_edge.profiles.profile import Profile, assemble
+from rapport_edge.profiles.store_calls import StoreCalls
 from rapport_edge.store import REFUSALS, Consent, EventKind, Match, ProfileEvent, ProfileRecord, ProfileStore
 
 Seconds = Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)]
-T = TypeVar("T")
 
 
 class PersonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,8 +48,7 @@ class PersonManager:
         clock: monotonic seconds.
 
     Attributes:
-        store_failures: how often the store did not take or give something.
-        last_failure: the newest reason; empty while all is well.
+        store_calls: how the store fares.
     """
 
     def __init__(
@@ -70,9 +68,7 @@ class PersonManager:
         self._records: dict[str, ProfileRecord] = {}
         self._changed: set[str] = set()
         self._given_out: dict[str, float] = {}
-        self._retry_at = float("-inf")
-        self.store_failures = 0
-        self.last_failure = ""
+        self.store_calls = StoreCalls(settings.retry_interval, clock)
 
     @property
     def in_view(self) -> dict[str, str]:
@@ -89,14 +85,12 @@ class PersonManager:
         self.see([face_id])
         face = self._faces[face_id]
         if estimate is not None and face.breaks_with(estimate):
-            self._identities.break_identity(face_id)
-            face.start_anew()
-            self._assign()
+            self._break(face_id, face)
         if self._consent_of(face) not in REFUSALS:
-            if estimate is not None:
-                face.take(estimate)
             if view is not None and view.model_digest == self._recogniser_digest:
                 self._recognise(face_id, face, view)
+            if estimate is not None:
+                face.take(estimate)
         self._assign()
         if face.user_id is not None and face.user_id not in self._records:
             self._refresh(face.user_id)
@@ -139,7 +133,7 @@ class PersonManager:
         for face in self._faces.values():
             if face.user_id is not None and not face.unsaved:
                 self._refresh(face.user_id)
-            elif face.unsaved and now >= self._retry_at:
+            elif self.store_calls.may_write:
                 self._mark(face.user_id)
 
     def take_changes(self) -> list[Profile]:
@@ -156,7 +150,7 @@ class PersonManager:
 
     def profile(self, user_id: str) -> Profile | None:
         """A person's profile as it is now; None when nobody is known by this id."""
-        record = self._try(lambda: self._store.find(user_id), self._records.get(user_id))
+        record = self.store_calls.ask(lambda: self._store.find(user_id), self._records.get(user_id))
         if record is None:
             return None
         face_id = self.in_view.get(record.user_id, "")
@@ -219,10 +213,29 @@ class PersonManager:
 
     def _recognise(self, face_id: str, face: FaceEvidence, view: IdentityView) -> None:
         """Looks for a known person, unless the face belongs to one already."""
+        if self._is_stranger(face_id, face, view):
+            return
         face.take_view(view)
         if self._consent_of(face) is not Consent.GRANTED:
-            matches: list[Match] = self._try(lambda: self._store.candidates(view.embedding, view.model_digest, 2), [])
+            matches: list[Match] = self.store_calls.ask(
+                lambda: self._store.candidates(view.embedding, view.model_digest, 2), []
+            )
             self._identities.recognise(face_id, [Candidate(m.user_id, m.similarity) for m in matches])
+
+    def _is_stranger(self, face_id: str, face: FaceEvidence, view: IdentityView) -> bool:
+        """Whether a view does not belong to the track; enough of them in a row end the track's identity."""
+        settings = self._identities.settings
+        face.strangers = face.strangers + 1 if face.similarity(view) < settings.break_cosine else 0
+        if face.strangers < settings.agreeing_views:
+            return face.strangers > 0
+        self._break(face_id, face)
+        return False
+
+    def _break(self, face_id: str, face: FaceEvidence) -> None:
+        """From here on the track shows another person."""
+        self._identities.break_identity(face_id)
+        face.start_anew()
+        self._assign()
 
     def _assign(self) -> None:
         """Gives faces to the persons that the evidence names now."""
@@ -250,11 +263,11 @@ class PersonManager:
             self._mark(old)
 
     def _forget_stranger(self, user_id: str) -> None:
-        self._try(lambda: self._store.forget(user_id, "person manager"), None)
+        self.store_calls.ask(lambda: self._store.forget(user_id, "person manager"), None)
 
     def _refresh(self, user_id: str) -> None:
         """The person is in view: makes them known to the store, and keeps a copy of their record."""
-        record = self._try(lambda: self._store.see(user_id), None)
+        record = self.store_calls.ask(lambda: self._store.see(user_id), None)
         if record is None and user_id not in self._records:
             record = _stranger(user_id)
         if record is not None:
@@ -265,20 +278,16 @@ class PersonManager:
 
     def _save(self, face: FaceEvidence) -> None:
         """Writes what the store lacks of a face; a failure leaves it for a later attempt."""
-        if not face.unsaved or face.user_id is None or self._clock() < self._retry_at:
-            return
-        user_id, estimate = face.user_id, face.estimate
-        try:
-            if estimate is not None:
-                self._records[user_id] = self._store.observe(user_id, estimate, face.encounter)
-            if face.identity_sum is not None and self._teaches(user_id):
-                mean = face.identity_sum.astype(np.float32)
-                self._store.observe_embedding(user_id, face.identity_digest, mean, face.identity_views, face.encounter)
-        except StoreError as error:
-            self._failed(error)
-        else:
-            face.unsaved = False
-            self.last_failure = ""
+        if face.unsaved and face.user_id is not None:
+            user_id = face.user_id
+            face.unsaved = not self.store_calls.write(lambda: self._write(face, user_id))
+
+    def _write(self, face: FaceEvidence, user_id: str) -> None:
+        if face.estimate is not None:
+            self._records[user_id] = self._store.observe(user_id, face.estimate, face.encounter)
+        if face.identity_sum is not None and self._teaches(user_id):
+            mean = face.identity_sum.astype(np.float32)
+            self._store.observe_embedding(user_id, face.identity_digest, mean, face.identity_views, face.encounter)
 
     def _teaches(self, user_id: str) -> bool:
         """Whether a face may teach the recogniser this person: only who said yes in this very track is learnt.
@@ -295,19 +304,6 @@ class PersonManager:
     def _mark(self, user_id: str | None) -> None:
         if user_id is not None:
             self._changed.add(user_id)
-
-    def _try(self, ask: Callable[[], T], otherwise: T) -> T:
-        """Asks the store; a failure is counted and answered with what is known here."""
-        try:
-            return ask()
-        except StoreError as error:
-            self._failed(error)
-            return otherwise
-
-    def _failed(self, error: StoreError) -> None:
-        self.store_failures += 1
-        self.last_failure = str(error)
-        self._retry_at = self._clock() + self._settings.retry_interval
 
 
 def _stranger(user_id: str) -> ProfileRecord:

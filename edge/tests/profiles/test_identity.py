@@ -136,7 +136,7 @@ def test_person_ids_are_unique_and_fit_into_topic_names() -> None:
     assert all(i.isidentifier() for i in ids)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["x", "y", "z"]), st.floats(0, 1))))
 def test_no_person_ever_has_two_faces(matches: list[tuple[str, str, float]]) -> None:
     people = numbered_map()

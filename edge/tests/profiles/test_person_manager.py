@@ -95,6 +95,17 @@ def test_an_estimate_that_starts_anew_is_another_person(house: House) -> None:
     assert house.store.get(user_id).observations == 3
 
 
+def test_a_track_that_shows_somebody_else_is_another_person(house: House) -> None:
+    user_id = grant(house, "f1", seed=1)
+    house.people.observe("f1", None, view(2))
+    assert house.people.profile_of_face("f1").user_id == user_id
+    house.people.observe("f1", None, view(2))
+    assert house.people.profile_of_face("f1").user_id != user_id
+    house.people.lose(["f1"])
+    (match,) = house.store.candidates(view(1).embedding, view(1).model_digest)
+    assert match.similarity == pytest.approx(1.0, abs=1e-3)
+
+
 def test_withdrawing_deletes_and_ends_the_description(house: House) -> None:
     user_id = grant(house, "f1", seed=1)
     profile = house.people.set_consent(user_id, WITHDRAWN, "self", "said no")
@@ -131,7 +142,7 @@ def test_an_id_that_fits_no_topic_is_counted_and_survived(house: House) -> None:
     house.people.match("f1", "Ada Lovelace!", 0.9)
     house.people.observe("f1", estimate(1))
     house.publish()
-    assert house.people.store_failures > 0
+    assert house.people.store_calls.failures > 0
 
 
 def test_a_merge_leaves_one_person_under_both_ids(house: House) -> None:
@@ -168,12 +179,12 @@ def test_a_locked_database_loses_no_evidence(house: House, tmp_path: Path) -> No
     house.now += 1.0
     house.people.observe("f1", estimate(7), view(1))
     assert house.publish()[user_id].observations == 7
-    assert (house.people.store_failures, house.people.unsaved) == (1, 1)
-    assert "locked" in house.people.last_failure
+    assert (house.people.store_calls.failures, house.people.unsaved) == (1, 1)
+    assert "locked" in house.people.store_calls.last_failure
     other.execute("ROLLBACK")
     for _ in range(4):
         house.people.see(["f1"])
         house.wait(2.0)
         house.publish()
-    assert (house.people.unsaved, house.people.last_failure) == (0, "")
+    assert (house.people.unsaved, house.people.store_calls.last_failure) == (0, "")
     assert house.store.get(user_id).observations == 7

@@ -91,7 +91,7 @@ def test_race_is_neither_carried_nor_mentioned(attribute: str, race: str) -> Non
     assert race not in summarise(described)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.floats(-3, 100), st.floats(0, 30))
 def test_an_age_is_always_a_range_that_holds_the_estimate(low: float, width: float) -> None:
     interval = AgeInterval(mean=low + width / 2, std=1.0, low=low, high=low + width)
@@ -101,7 +101,7 @@ def test_an_age_is_always_a_range_that_holds_the_estimate(low: float, width: flo
     assert numbers[-1] >= low + width
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.text(min_size=1, max_size=200), max_size=12), st.sampled_from(Consent))
 def test_it_stays_one_short_line_whatever_people_said(topics: list[str], consent: Consent) -> None:
     likes = tuple(PreferenceRecord(topic=topic, strength=0.5, confidence=0.5) for topic in topics)

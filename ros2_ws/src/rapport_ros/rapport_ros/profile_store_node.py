@@ -220,15 +220,17 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
                 "persons in view": len(people.in_view),
                 "estimates Hz": self._estimates.rate(),
                 "profiles Hz": self._published.rate(),
-                "store failures": people.store_failures,
+                "store failures": people.store_calls.failures,
                 "persons not written yet": people.unsaved,
-                "last store failure": people.last_failure or "none",
+                "last store failure": people.store_calls.last_failure or "none",
                 "recogniser": self._settings.recognizer_bundle or "none",
             }
             values |= {f"dropped {reason}": count for reason, count in self._drops.counts().items()}
-            if people.last_failure:
+            if people.store_calls.last_failure:
                 return Report(
-                    f"profiles are kept in memory only: {people.last_failure}", DiagnosticStatus.ERROR, values
+                    f"profiles are kept in memory only: {people.store_calls.last_failure}",
+                    DiagnosticStatus.ERROR,
+                    values,
                 )
             return Report(f"{len(people.in_view)} persons in view", values=values)
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from persons import FRAME_ID, Perception, bring_up, estimate, store_node
 from rclpy.action import ActionClient
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -31,6 +29,16 @@ from rapport_ros.qos import RESULTS
 pytestmark = pytest.mark.live
 
 GRANTED, WITHDRAWN = UserProfile.CONSENT_GRANTED, UserProfile.CONSENT_WITHDRAWN
+
+
+#: A process that runs the node until it is killed.
+NODE_PROCESS = """
+import sys, threading
+from rapport_ros.profile_store_node import ProfileStoreNode
+from rapport_ros.runner import NodeGroup, ros_context
+with ros_context(["-p", f"database:={sys.argv[1]}"]), NodeGroup([ProfileStoreNode]):
+    threading.Event().wait()
+"""
 
 
 class Client:
@@ -291,11 +299,8 @@ def test_a_stopped_node_starts_again_with_what_was_agreed(house: House) -> None:
 
 def test_a_killed_process_loses_nothing_that_it_acknowledged(graph: Any, tmp_path: Path) -> None:
     database = tmp_path / "profiles.sqlite"
-    command = [sys.executable, "-m", "rapport_ros.profile_store_node", "--ros-args", "-p", f"database:={database}"]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen([sys.executable, "-c", NODE_PROCESS, str(database)])
     try:
-        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
-            change_state(graph, transition)
         client = Client(graph)
         acknowledged = [client.consenting(f"f{number}") for number in range(6)]
         for number in range(200):  # more writes than it can finish before it is killed
@@ -307,13 +312,3 @@ def test_a_killed_process_loses_nothing_that_it_acknowledged(graph: Any, tmp_pat
         assert store.check() == []
         records = [store.get(user_id) for user_id in acknowledged]
     assert all(record.consent is Consent.GRANTED and record.observations >= 3 for record in records)
-
-
-def change_state(graph: Any, transition: int) -> None:
-    """Drives the lifecycle of a node in another process."""
-    node = graph.add(Node(f"launcher_{transition}"))
-    client = node.create_client(ChangeState, "/profile_store/change_state")
-    assert client.wait_for_service(60.0)
-    future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
-    graph.wait_for(future.done, "the transition")
-    assert future.result().success
