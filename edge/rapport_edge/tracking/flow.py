@@ -1,9 +1,9 @@
 """Follows a face from one frame to the next by the pixels at its landmarks.
 
 Between two detector runs the place of a face is known best from the image itself. Measured on six clips (30 and 12.5
-frames per second, detection every third frame, against detections of the frames between): mean intersection over union
-0.951 with this module, 0.917 with constant velocity, 0.912 when the box is left where it was; mean landmark
-error 6.5 %, 11.8 % and 12.1 % of the distance between the eyes.
+frames per second, YuNet on every third frame, against its detections in the 326 frames between): mean intersection over
+union 0.949 with this module, 0.917 with constant velocity, 0.912 when the box is left where it was; median landmark
+error 3.2 %, 4.6 % and 4.1 % of the distance between the eyes.
 """
 
 from __future__ import annotations
