@@ -18,6 +18,9 @@ from rapport_edge.faces import FloatArray
 from rapport_edge.store.evidence import MAX_SETTLED_WEIGHT, SETTLED
 from rapport_edge.store.records import EmbeddingRecord
 
+#: How vectors lie in the file, whatever the machine.
+_DTYPES = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
+
 
 class View(NamedTuple):
     """A mean vector, (d,) float32 of unit length, the views behind it (more than 0), and when it was renewed."""
@@ -123,7 +126,7 @@ def _delete(db: Database, key: EmbeddingKey) -> None:
 
 
 def _write(db: Database, key: EmbeddingKey, view: View, dtype: str) -> None:
-    blob = view.vector.astype(np.dtype(dtype).newbyteorder("<")).tobytes()
+    blob = view.vector.astype(_DTYPES[dtype]).tobytes()
     db.execute(
         "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?, ?, ?)",
         [*key, blob, dtype, view.weight, view.updated],
@@ -131,13 +134,15 @@ def _write(db: Database, key: EmbeddingKey, view: View, dtype: str) -> None:
 
 
 def _view(row: Mapping[str, Any]) -> View:
-    stored = np.frombuffer(row["vector"], dtype=np.dtype(row["dtype"]).newbyteorder("<"))
+    stored = np.frombuffer(row["vector"], dtype=_DTYPES[row["dtype"]])
     return View(stored.astype(np.float32), row["weight"], row["updated"])
 
 
 def _combine(views: Iterable[View]) -> View:
     """Weighted mean direction, total weight, newest time; vectors that cancel out leave the heaviest one."""
     parts = list(views)
+    if len(parts) == 1:
+        return parts[0]
     total = np.sum([part.weight * part.vector for part in parts], axis=0)
     norm = float(np.linalg.norm(total))
     vector = total / norm if norm > 1e-6 else max(parts, key=lambda part: part.weight).vector
