@@ -110,7 +110,7 @@ def _shrink_for(
     x1, y1 = np.clip(np.ceil(corners.max(axis=0)).astype(int) + factor, [x0 + 1, y0 + 1], [width, height])
     region = image[y0:y1, x0:x1]
     small_size = (max(1, (x1 - x0) // factor), max(1, (y1 - y0) // factor))
-    small = np.asarray(cv2.resize(region, small_size, interpolation=cv2.INTER_AREA))
+    small = np.asarray(cv2.resize(region, small_size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     step = np.array([(x1 - x0) / small_size[0], (y1 - y0) / small_size[1]])
     # Pixel centres: x = x0 + (u + 0.5) * step - 0.5.
     to_image = np.array([[step[0], 0.0, x0 + 0.5 * step[0] - 0.5], [0.0, step[1], y0 + 0.5 * step[1] - 0.5]])
