@@ -19,7 +19,7 @@ from rapport_edge.store.evidence import MAX_SETTLED_WEIGHT, SETTLED
 from rapport_edge.store.records import EmbeddingRecord
 
 #: How vectors lie in the file, whatever the machine.
-_DTYPES = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
+_DTYPES: Mapping[str, np.dtype[Any]] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
 
 class View(NamedTuple):
