@@ -35,13 +35,13 @@ setup-dev: ## the same, with the test tools and the training package
 	@$(PYTHON) scripts/setup_env.py --stage dev
 
 demo: setup ## play INPUT=... through the nodes; report in demo/report.html
-	@$(SOURCED)$(BIN)/rapport-demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+	@$(SOURCED)$(BIN)/rapport demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
 test: setup-dev ## run every test (ARGS="-k name" for some)
 	@$(SOURCED)$(BIN)/python -m pytest $(wildcard $(TESTS)) $(ARGS)
 
 bench: setup ## measure latency, rates, drops, CPU and memory
-	@$(SOURCED)$(BIN)/rapport-bench $(ARGS)
+	@$(SOURCED)$(BIN)/rapport bench $(ARGS)
 
 lint: setup-dev ## ruff, and mypy --strict on rapport_edge
 	@$(BIN)/ruff check $(wildcard $(SOURCES))

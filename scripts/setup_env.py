@@ -35,7 +35,6 @@ IGNORED = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
 OLDEST, NEWEST = (3, 10), (3, 13)
 TRAINING_OLDEST = (3, 11)
 
-RUNTIME = ("rosbags>=0.10",)  # reads bags for the demo, without rosbag2
 DEV_TOOLS = ("pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.12,<1", "mypy>=1.15,<3")
 
 
@@ -76,7 +75,7 @@ def make_venv(log: Path) -> None:
 
 def install_runtime(log: Path) -> None:
     """Installs our own packages that run on a robot, editable."""
-    pip_install(["--no-build-isolation", "-e", "edge[evaluate]", "-e", "ros2_ws/src/rapport_ros", *RUNTIME], log)
+    pip_install(["--no-build-isolation", "-e", "edge[evaluate]", "-e", "ros2_ws/src/rapport_ros"], log)
 
 
 def install_dev(log: Path) -> None:
@@ -100,7 +99,7 @@ def steps(stage: str) -> Iterator[Step]:
     title = f"build tools for the sourced ROS 2 {distro}" if distro else "ROS 2 Jazzy from wheels"
     yield Step("ros", title, "venv", ros.BUILD_TOOLS + ros.JAZZY_WHEELS, (), ros.install_ros)
     own = files_under("edge", "pyproject.toml") + files_under("ros2_ws/src", "setup.py", "setup.cfg")
-    yield Step("runtime", "rapport_edge, rapport_ros and what they need", "ros", RUNTIME, own, install_runtime)
+    yield Step("runtime", "rapport_edge, rapport_ros and what they need", "ros", (), own, install_runtime)
     if distro:
         sources = files_under("msgs", "*") + files_under("ros2_ws/src", "*") + files_under("launch", "*")
         yield Step("workspace", "ROS 2 workspace", "runtime", (), sources, ros.build_workspace)
