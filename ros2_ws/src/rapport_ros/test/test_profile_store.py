@@ -8,23 +8,22 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from persons import FRAME_ID, Perception, bring_up, estimate, store_node
+from persons import FRAME_ID, Client, House, bring_up, estimate, store_node, unit
 from rclpy.action import ActionClient
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
+from tiny_bundle import write_tiny_recogniser
 
 from rapport_edge.store import Consent, ProfileReader, ProfileStore
 from rapport_msgs import action, srv
 from rapport_msgs.msg import ProfileEvent, UserProfile
 from rapport_ros.conversions import estimate_to_msg
 from rapport_ros.profile_topics import PROFILES
-from rapport_ros.qos import RESULTS
 
 pytestmark = pytest.mark.live
 
@@ -39,56 +38,6 @@ from rapport_ros.runner import NodeGroup, ros_context
 with ros_context(["-p", f"database:={sys.argv[1]}"]), NodeGroup([ProfileStoreNode]):
     threading.Event().wait()
 """
-
-
-class Client:
-    """A perception that feeds a profile_store, and somebody who listens and asks."""
-
-    def __init__(self, graph: Any) -> None:
-        self.graph = graph
-        self.perception = graph.add(Perception())
-        self.listener = graph.add(Node("listener"))
-        self.profiles = graph.collect(self.listener, UserProfile, "profiles", PROFILES)
-        self.events = graph.collect(self.listener, ProfileEvent, "profile_events", RESULTS)
-        graph.wait_for(lambda: self.perception.connected, "the store to subscribe")
-        graph.wait_for(lambda: self.listener.count_publishers("profile_events"), "the store's topics")
-
-    def call(self, kind: Any, name: str, **fields: Any) -> Any:
-        """The response of one service."""
-        client = self.listener.create_client(kind, f"/profile_store/{name}")
-        assert client.wait_for_service(20.0), name
-        future = client.call_async(kind.Request(requester=fields.pop("requester", "test"), **fields))
-        self.graph.wait_for(future.done, f"an answer of {name}")
-        self.listener.destroy_client(client)
-        return future.result()
-
-    def profile(self, condition: Callable[[UserProfile], bool], what: str) -> UserProfile:
-        """The newest published profile that fulfils a condition."""
-        return self.graph.wait_for(lambda: next((p for p in reversed(self.profiles) if condition(p)), None), what)
-
-    def person(self, face_id: str = "f1") -> str:
-        """Sends an estimate of a face and returns who it is."""
-        self.perception.estimate(face_id)
-        return self.profile(lambda p: p.face_id == face_id, f"a profile of {face_id}").user_id
-
-    def consenting(self, face_id: str = "f1") -> str:
-        """A person who said yes."""
-        user_id = self.person(face_id)
-        answer = self.call(srv.SetConsent, "set_consent", user_id=user_id, consent=GRANTED, evidence="said yes")
-        assert answer.success, answer.message
-        return user_id
-
-    def kinds(self, user_id: str) -> list[int]:
-        return [event.kind for event in self.events if event.user_id == user_id]
-
-
-class House(Client):
-    """The same with a profile_store in this process."""
-
-    def __init__(self, graph: Any, database: Path, **parameters: Any) -> None:
-        self.database = database
-        self.node = bring_up(graph.add(store_node(database, **parameters)))
-        super().__init__(graph)
 
 
 @pytest.fixture
@@ -197,6 +146,19 @@ def test_refusals_say_why(house: House, kind: Any, name: str, fields: dict[str, 
     answer = house.call(kind, name, **fields)
     assert not answer.success
     assert reason in answer.message
+
+
+def test_a_person_is_recognised_through_the_named_bundle(graph: Any, tmp_path: Path) -> None:
+    bundle = write_tiny_recogniser(tmp_path / "recogniser")
+    house = House(graph, tmp_path / "p.sqlite", recognizer_bundle=str(bundle.path))
+    house.perception.estimate("f1", 3, identity=unit(1), digest=bundle.digest)
+    user_id = house.profile(lambda p: p.face_id == "f1", "a profile").user_id
+    assert house.call(srv.SetConsent, "set_consent", user_id=user_id, consent=GRANTED).success
+    house.perception.faces([], removed=["f1"])
+    house.profile(lambda p: p.user_id == user_id and not p.face_id, "a profile out of sight")
+    for observations in (1, 2, 3):
+        house.perception.estimate("f2", observations, identity=unit(1), digest=bundle.digest)
+    house.profile(lambda p: p.user_id == user_id and p.face_id == "f2", "the same person in another track")
 
 
 def test_writing_a_profile_is_refused_with_a_reason(house: House) -> None:

@@ -1,7 +1,8 @@
-"""What the live tests of profile_store share: messages as perception sends them, and a node that is running."""
+"""What the live tests of profile_store share: messages as perception sends them, a node that is running, a client."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 
 from rapport_edge.faces import AgeEstimate, AttributeEstimate, DemographicEstimate
-from rapport_msgs import msg
+from rapport_msgs import msg, srv
+from rapport_msgs.msg import ProfileEvent, UserProfile
 from rapport_ros.conversions import estimate_to_msg, floats
 from rapport_ros.profile_store_node import ProfileStoreNode
+from rapport_ros.profile_topics import PROFILES
 from rapport_ros.qos import RESULTS
 
 FRAME_ID = "camera_optical_frame"
@@ -76,3 +79,55 @@ def bring_up(node: ProfileStoreNode) -> ProfileStoreNode:
     assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS, node.refusal
     assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS, node.refusal
     return node
+
+
+class Client:
+    """A perception that feeds a profile_store, and somebody who listens and asks."""
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+        self.perception = graph.add(Perception())
+        self.listener = graph.add(Node("listener"))
+        self.profiles = graph.collect(self.listener, UserProfile, "profiles", PROFILES)
+        self.events = graph.collect(self.listener, ProfileEvent, "profile_events", RESULTS)
+        graph.wait_for(lambda: self.perception.connected, "the store to subscribe")
+        graph.wait_for(lambda: self.listener.count_publishers("profile_events"), "the store's topics")
+
+    def call(self, kind: Any, name: str, **fields: Any) -> Any:
+        """The response of one service."""
+        client = self.listener.create_client(kind, f"/profile_store/{name}")
+        assert client.wait_for_service(20.0), name
+        future = client.call_async(kind.Request(requester=fields.pop("requester", "test"), **fields))
+        self.graph.wait_for(future.done, f"an answer of {name}")
+        self.listener.destroy_client(client)
+        return future.result()
+
+    def profile(self, condition: Callable[[UserProfile], bool], what: str) -> UserProfile:
+        """The newest published profile that fulfils a condition."""
+        return self.graph.wait_for(lambda: next((p for p in reversed(self.profiles) if condition(p)), None), what)
+
+    def person(self, face_id: str = "f1") -> str:
+        """Sends an estimate of a face and returns who it is."""
+        self.perception.estimate(face_id)
+        return self.profile(lambda p: p.face_id == face_id, f"a profile of {face_id}").user_id
+
+    def consenting(self, face_id: str = "f1") -> str:
+        """A person who said yes."""
+        user_id = self.person(face_id)
+        answer = self.call(
+            srv.SetConsent, "set_consent", user_id=user_id, consent=UserProfile.CONSENT_GRANTED, evidence="said yes"
+        )
+        assert answer.success, answer.message
+        return user_id
+
+    def kinds(self, user_id: str) -> list[int]:
+        return [event.kind for event in self.events if event.user_id == user_id]
+
+
+class House(Client):
+    """The same with a profile_store in this process."""
+
+    def __init__(self, graph: Any, database: Path, **parameters: Any) -> None:
+        self.database = database
+        self.node = bring_up(graph.add(store_node(database, **parameters)))
+        super().__init__(graph)
