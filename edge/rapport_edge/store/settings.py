@@ -14,6 +14,11 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """How long each class of data is kept after it was last renewed.
 
     Attributes:
+        embeddings_days: embeddings of faces.
+        demographics_days: age and gender.
+        preferences_days: what a person likes and dislikes.
+        interactions_days: what a person did with a content item.
+        audit_days: who asked for what.
         users_days: whole profiles of persons not seen for so long.
         anonymous_minutes: profiles in memory of persons not seen for so long.
     """

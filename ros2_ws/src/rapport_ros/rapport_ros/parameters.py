@@ -39,8 +39,15 @@ class ParameterSpec:
     description: str
 
 
-def parameter_specs(settings_type: type[msgspec.Struct], prefix: str = "") -> Iterator[ParameterSpec]:
+def parameter_specs(
+    settings_type: type[msgspec.Struct], prefix: str = "", defaults: msgspec.Struct | None = None
+) -> Iterator[ParameterSpec]:
     """Every parameter that a settings Struct stands for, in the order of its fields.
+
+    Args:
+        settings_type: every field has a default.
+        prefix: stands before each name.
+        defaults: gives other defaults than the Struct's own; a nested Struct may have been given some by its parent.
 
     Raises:
         TypeError: for a field without default, or of a type that ROS parameters cannot hold (a mistake in the code).
@@ -48,13 +55,13 @@ def parameter_specs(settings_type: type[msgspec.Struct], prefix: str = "") -> It
     descriptions = attribute_descriptions(settings_type)
     info = types.type_info(settings_type)
     assert isinstance(info, types.StructType)
-    defaults = settings_type()
+    values = settings_type() if defaults is None else defaults
     for field in info.fields:
         name = f"{prefix}{field.encode_name}"
         if isinstance(field.type, types.StructType):
-            yield from parameter_specs(field.type.cls, f"{name}.")
+            yield from parameter_specs(field.type.cls, f"{name}.", getattr(values, field.name))
             continue
-        default = msgspec.to_builtins(getattr(defaults, field.name))
+        default = msgspec.to_builtins(getattr(values, field.name))
         _refuse_unholdable(name, default)
         yield ParameterSpec(name, default, field.type, descriptions.get(field.name, ""))
 

@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
     rate: Annotated[float, msgspec.Meta(ge=0.0, lt=100.0)] = 1.0
     side: Annotated[int, msgspec.Meta(ge=16, le=1024)] = 128
     inner: Inner = Inner()
+    other: Inner = Inner(size=(64, 64))
 
 
 class Probe(ManagedNode[Settings]):
@@ -63,9 +64,14 @@ def probe(graph):
 
 def test_names_follow_the_nesting_and_descriptions_the_docstring():
     assert [spec.name for spec in parameter_specs(Settings)] == [
-        "rate", "/humans/faces/width", "inner.mode", "inner.size",
+        "rate", "/humans/faces/width", "inner.mode", "inner.size", "other.mode", "other.size",
     ]  # fmt: skip
     assert attribute_descriptions(Inner) == {"mode": "how it works, in two lines.", "size": "width and height."}
+
+
+def test_defaults_that_a_parent_gives_are_kept():
+    defaults = {spec.name: spec.default for spec in parameter_specs(Settings)}
+    assert (defaults["inner.size"], defaults["other.size"]) == ((320, 256), (64, 64))
 
 
 def test_defaults_and_overrides(probe):

@@ -1,0 +1,140 @@
+"""`rapport up`: all nodes in a process of their own, over real DDS."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from perception_setup import Camera
+from rclpy.node import Node
+from tiny_bundle import write_tiny
+
+from rapport_edge.errors import SettingsError
+from rapport_msgs.msg import DemographicEstimate, FaceArray, UserProfile
+from rapport_ros.cli import DEFAULT_PARAMETERS
+from rapport_ros.params_file import check_params_file
+from rapport_ros.qos import LATCHED, RESULTS
+from rapport_ros.up import NODES, ros_arguments
+
+COMMAND = [sys.executable, "-c", "from rapport_ros.cli import main; main()", "up"]
+
+
+@pytest.fixture
+def parameters(tmp_path):
+    """A parameter file for a deployment that allows age and gender."""
+    bundle = write_tiny(tmp_path / "bundle").path
+    path = tmp_path / "rapport.yaml"
+    path.write_text(
+        f"""
+/**/face_perception:
+  ros__parameters:
+    pipeline.bundle_path: {bundle}
+    pipeline.allowed_attributes: [age, gender]
+    image.max_age: 20.0
+/**/profile_store:
+  ros__parameters:
+    database: {tmp_path / "profiles.sqlite"}
+"""
+    )
+    return path
+
+
+class Running:
+    """A process and the lines that it has printed so far."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.lines: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+
+@pytest.fixture
+def up():
+    started: list[Running] = []
+
+    def start(*arguments: str) -> Running:
+        started.append(Running(*arguments))
+        return started[-1]
+
+    yield start
+    for running in started:
+        if running.process.poll() is None:
+            running.process.kill()
+        running.process.wait()
+
+
+@pytest.mark.live
+@pytest.mark.timeout(400)
+def test_from_camera_to_profile_and_a_clean_end(graph, parameters, up):
+    listener = graph.add(Node("listener"))
+    namespace = "/robot1"
+    arrays = graph.collect(listener, FaceArray, f"{namespace}/faces", RESULTS)
+    estimates = graph.collect(listener, DemographicEstimate, f"{namespace}/demographics", RESULTS)
+    profiles = graph.collect(listener, UserProfile, f"{namespace}/profiles", LATCHED)
+    graph.add(Camera("/camera/image_raw"))
+    arguments = ["--params", str(parameters), "--namespace", namespace, "--remap", "image:=/camera/image_raw"]
+    running = up(*arguments)
+    graph.wait_for(lambda: re.search(r"ready in \d+\.\d s", running.output), "the line that says ready", 200.0)
+    graph.wait_for(lambda: profiles and estimates, "a profile")
+    assert profiles[-1].anonymous and profiles[-1].face_id
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(60) == 0, running.output
+    assert not arrays[-1].faces
+    assert "Traceback" not in running.output
+
+
+@pytest.mark.timeout(400)
+def test_a_refused_parameter_ends_with_status_2_and_the_reason(own_domain, tmp_path, up):
+    path = tmp_path / "bad.yaml"
+    path.write_text("face_perception:\n  ros__parameters:\n    pipeline.detect_every_n: 0\n")
+    running = up("--params", str(path))
+    assert running.process.wait(200) == 2
+    assert "rapport: face_perception refused to configure: parameter pipeline.detect_every_n: 0 is not at least 1" in (
+        running.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("face_preception:\n  ros__parameters: {}\n", "no node is called 'face_preception'"),
+        ("face_perception:\n  image.topic: x\n", "must hold 'ros__parameters'"),
+        ("just text", "has no sections"),
+        ("a: [1", "parameter file"),
+    ],
+)
+def test_a_parameter_file_that_ros_would_misread_is_refused(tmp_path, content, reason):
+    path = tmp_path / "bad.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=re.escape(reason)):
+        check_params_file(path, list(NODES))
+
+
+@pytest.mark.live
+@pytest.mark.timeout(400)
+def test_the_packaged_parameters_are_accepted_by_every_node(graph, tmp_path, up, monkeypatch):
+    check_params_file(DEFAULT_PARAMETERS, list(NODES))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    running = up()
+    graph.wait_for(lambda: "ready in" in running.output, "the line that says ready", 200.0)
+    assert (tmp_path / "rapport" / "profiles.sqlite").exists()
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(60) == 0, running.output
+
+
+def test_a_remapping_without_an_arrow_is_refused(parameters):
+    with pytest.raises(SettingsError, match="FROM:=TO"):
+        ros_arguments(parameters, "", ["image"])
