@@ -12,7 +12,7 @@ import click
 
 from rapport_edge.errors import RapportError
 from rapport_ros.bench.command import bench
-from rapport_ros.demo.command import demo
+from rapport_ros.demo.command import demo, picture
 
 DEFAULT_PARAMETERS = Path(str(files("rapport_ros") / "config" / "rapport.yaml"))
 NODE_NAMES = ("face_perception", "profile_store", "dialogue_example")
@@ -57,6 +57,7 @@ def up(params: Path, domain: int | None, namespace: str, remap: tuple[str, ...])
 
 main.add_command(demo)
 main.add_command(bench)
+main.add_command(picture)
 
 
 if __name__ == "__main__":

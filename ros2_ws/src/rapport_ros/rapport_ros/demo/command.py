@@ -77,3 +77,18 @@ def demo(  # noqa: PLR0913 - one argument per option
     player = PlayerSettings(source=what, compressed=compressed, seconds=seconds)
     if not run_demo(DemoSettings(player, params, bundle, out), say=click.echo):
         sys.exit(1)
+
+
+@click.command()
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of another encoder bundle."
+)
+def picture(target: Path, bundle: Path | None) -> None:
+    """Write an annotated view of the astronaut photograph to TARGET, a JPEG file."""
+    from rapport_edge.pipeline import PipelineSettings
+    from rapport_ros.demo.picture import write_picture
+
+    settings = PipelineSettings(bundle_path=str(bundle or ""), allowed_attributes=("age", "gender"))
+    write_picture(target, settings)
+    click.echo(f"{target}: {target.stat().st_size / 1000:.0f} kB")

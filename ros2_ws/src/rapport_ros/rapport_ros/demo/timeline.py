@@ -30,12 +30,14 @@ class Curve:
         line: "x,y x,y ..." of the mean.
         band: the same for the interval around it, closed; empty where there is none.
         dots: (x, y) of each message.
+        label: what to write at the last dot.
     """
 
     person: int
     line: str
     band: str
     dots: list[tuple[float, float]]
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,8 @@ def _ages(rows: Sequence[ProfileReceived], people: dict[str, int], started: floa
         ]
         line = [(x, place(age.mean)) for x, age in points]
         band = [(x, place(age.high)) for x, age in points] + [(x, place(age.low)) for x, age in reversed(points)]
-        curves.append(Curve(person, _path(line), _path(band), line))
+        label = f"{points[-1][1].mean:.0f}" if points else ""
+        curves.append(Curve(person, _path(line), _path(band), line, label))
     ticks = [Tick(place(years), f"{years:.0f}") for years in (0.0, limit / 2.0, limit)]
     return Plot("age, years: mean and central 80 %", top, PLOT, ticks, curves)
 
@@ -149,12 +152,14 @@ def _ages(rows: Sequence[ProfileReceived], people: dict[str, int], started: floa
 def _genders(rows: Sequence[ProfileReceived], people: dict[str, int], started: float, scale: float, top: float) -> Plot:
     curves = []
     for user_id, person in people.items():
-        line = [
-            (LEFT + (item.received - started) * scale, top + PLOT * (1.0 - item.state.gender.confidence))
+        points = [
+            (LEFT + (item.received - started) * scale, item.state.gender)
             for item in rows
             if item.state.user_id == user_id and item.state.gender is not None
         ]
-        curves.append(Curve(person, _path(line), "", line))
+        line = [(x, top + PLOT * (1.0 - gender.confidence)) for x, gender in points]
+        label = points[-1][1].label if points else ""
+        curves.append(Curve(person, _path(line), "", line, label))
     ticks = [Tick(top + PLOT * (1.0 - share), f"{share:g}") for share in (0.0, 0.5, 1.0)]
     return Plot("gender: probability of the stated label", top, PLOT, ticks, curves)
 

@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 640, 480
 #: The face is at about (223, 115). The camera finds it, comes nearer, blurs, looks away and comes back.
 PATH: Final = CameraPath(
     [
-        (0.0, Pose(330.0, 250.0, 1.25)),
+        (0.0, Pose(330.0, 200.0, 1.25)),
         (1.5, Pose(250.0, 170.0, 1.6, roll=2.0)),
         (3.0, Pose(230.0, 140.0, 2.2, roll=-3.0)),
         (3.8, Pose(215.0, 130.0, 2.2, roll=-2.0, blur=5.0)),
