@@ -35,6 +35,7 @@ IGNORED = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
 OLDEST, NEWEST = (3, 10), (3, 13)
 TRAINING_OLDEST = (3, 11)
 
+INTERFACE_FILES = ("*.msg", "*.srv", "*.action", "package.xml", "CMakeLists.txt")
 DEV_TOOLS = ("pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.12,<1", "mypy>=1.15,<3")
 
 
@@ -104,12 +105,16 @@ def steps(stage: str) -> Iterator[Step]:
         sources = files_under("msgs", "*") + files_under("ros2_ws/src", "*") + files_under("launch", "*")
         yield Step("workspace", "ROS 2 workspace", "runtime", (), sources, ros.build_workspace)
     else:
-        recipes = (ros.UNITE_TYPESUPPORTS, *files_under("msgs", "*"))
+        recipes = (ros.UNITE_TYPESUPPORTS, *files_under("msgs", *INTERFACE_FILES))
         title = "messages, services and actions"
         yield Step("interfaces", title, "ros", ros.INTERFACE_FLAGS, recipes, ros.build_interfaces)
     if stage == "dev":
         recipe = files_under("training", "pyproject.toml")
         yield Step("dev", "test tools and the training package", "runtime", DEV_TOOLS, recipe, install_dev)
+        if not distro:
+            recipes = (ros.UNITE_TYPESUPPORTS, *files_under("tests/interfaces", *INTERFACE_FILES))
+            title = "messages of REP 155, for tests"
+            yield Step("test-interfaces", title, "ros", ros.INTERFACE_FLAGS, recipes, ros.build_test_interfaces)
 
 
 def bring_up_to_date(stage: str) -> None:

@@ -75,9 +75,19 @@ def relocate_cmake_exports(log: Path) -> None:
 
 def build_interfaces(log: Path) -> None:
     """Builds the interfaces into the environment itself, for the wheels' own bootstrap finds libraries there."""
+    build_into_environment("msgs", log)
+
+
+def build_test_interfaces(log: Path) -> None:
+    """Builds the tests' copy of REP 155's messages beside the wheels; a sourced ROS has the real hri_msgs or none."""
+    build_into_environment("tests/interfaces", log)
+
+
+def build_into_environment(source: str, log: Path) -> None:
+    """Builds the interface packages in a folder into the environment itself."""
     prefix = str(VENV)
     variables = {"AMENT_PREFIX_PATH": prefix, "CMAKE_PREFIX_PATH": prefix}
-    colcon_build(("msgs",), VENV / "colcon", VENV, INTERFACE_FLAGS, log, **variables)
+    colcon_build((source,), VENV / "colcon", VENV, INTERFACE_FLAGS, log, **variables)
 
 
 def build_workspace(log: Path) -> None:
