@@ -60,7 +60,7 @@ class Gallery:
         if kept is not None and kept.faces >= faces:
             return
         self._shots[key] = Shot(moment, faces, encode_jpeg(_at_most(image, WIDEST), QUALITY))
-        if len(self._shots) > self._most:
+        while len(self._shots) > self._most:
             self._thin_out()
 
     def _thin_out(self) -> None:

@@ -138,8 +138,9 @@ class Recording:
         return percentiles(self._latencies([(item.stamp_ns, item.received) for item in self.faces]))
 
     def latency_to_profile(self) -> Percentiles:
-        """From the publication of an image to the arrival of the first profile that rests on it."""
-        return percentiles(self._latencies([(item.stamp_ns, item.received) for item in self.profiles]))
+        """From the publication of an image to the arrival of the first profile whose estimates rest on it."""
+        estimated = [item for item in self.profiles if item.state.observations > 0]
+        return percentiles(self._latencies([(item.stamp_ns, item.received) for item in estimated]))
 
     def face_rate(self, count: int) -> float:
         """Hz of messages with at least `count` faces, between the first and the last of them; 0 below two."""

@@ -28,9 +28,8 @@ class PicturesSource(FrameSource):
         self._rate = rate or DEFAULT_RATE
         self._files = picture_files(path)
         if not self._files:
-            raise SourceError(
-                f"{path}: no pictures in this folder ({', '.join(sorted(SUFFIXES))}), and no rosbag2 either"
-            )
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise SourceError(f"{path}: this folder holds neither pictures ({kinds}) nor a rosbag2")
         if hold is None and len(self._files) == 1:
             hold = SECONDS_OF_ONE_PICTURE
         self._repeats = max(1, round((hold or 0.0) * self._rate))
