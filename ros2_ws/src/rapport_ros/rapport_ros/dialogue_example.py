@@ -1,6 +1,6 @@
 """A dialogue node's side: greets each person once, by what the profile says and no further.
 
-The age picks a tone and is never spoken, gender is not used, and whoever is unknown gets a greeting that fits everybody.
+The age picks a tone and is never spoken, gender is not used, and who is unknown gets a greeting that fits everybody.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def checked_estimate(message: DemographicEstimateMsg) -> DemographicEstimate | N
     """The estimate in a message; None where the message only says that a face was seen.
 
     Raises:
-        EstimateError: no face id, a distribution that is none, an age that is no number, an embedding not of length one.
+        EstimateError: no face id, no distribution, an age that is no number, an embedding not of length one.
     """
     if not message.face_id:
         raise EstimateError("no face id")
