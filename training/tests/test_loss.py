@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rapport_training.demographic.loss import contrastive_loss, plain_contrastive_loss
+from rapport_training.demographic.loss import contrastive_loss, expected_age_error, plain_contrastive_loss
 
 
 def unit(rows: int, seed: int) -> Tensor:
@@ -67,3 +67,21 @@ def test_encoding_distinct_captions_once_gives_the_same_gradients() -> None:
     per_pair = torch.autograd.grad((image_to_text + text_to_image) / 2, (images, texts))
     for a, b in zip(once, per_pair, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=9), st.integers(0, 100), st.floats(0.5, 30))
+@settings(max_examples=40, deadline=None)
+def test_the_expected_age_counts_every_caption_as_often_as_it_occurs(
+    captions: list[int], seed: int, scale: float
+) -> None:
+    distinct = sorted(set(captions))
+    inverse = torch.tensor([distinct.index(value) for value in captions])
+    images, texts = unit(len(captions), seed), unit(len(distinct), seed + 1)
+    years = torch.tensor([7.0 * value for value in distinct], dtype=torch.float64)
+    errors = []
+    for i, own in enumerate(captions):
+        weights = [math.exp(scale * float(images[i] @ texts[distinct.index(value)])) for value in captions]
+        expected = sum(w * 7.0 * value for w, value in zip(weights, captions, strict=True)) / sum(weights)
+        errors.append(abs(expected - 7.0 * own) / 10.0)
+    found = expected_age_error(images, texts, inverse, torch.tensor(scale, dtype=torch.float64), years)
+    assert math.isclose(float(found), sum(errors) / len(errors), rel_tol=1e-9, abs_tol=1e-12)

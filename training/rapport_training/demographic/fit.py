@@ -84,7 +84,7 @@ def _loader(crops: FaceCrops, recipe: Recipe, world_size: int, **options: object
 
 def _trainer(recipe: Recipe, run: Path, epoch: Callback, devices: int | str) -> pl.Trainer:
     checkpoints = ModelCheckpoint(
-        dirpath=run / "checkpoints", filename="{epoch:03d}", save_last=True, save_top_k=1, every_n_epochs=1
+        dirpath=run / "checkpoints", filename="{epoch:03d}", save_last=True, save_on_train_epoch_end=True
     )
     callbacks: list[Callback] = [epoch, checkpoints, LearningRateMonitor("step")]
     if recipe.ema_decay > 0:
@@ -98,5 +98,6 @@ def _trainer(recipe: Recipe, run: Path, epoch: Callback, devices: int | str) -> 
         logger=[CSVLogger(run, name="", version=""), TensorBoardLogger(run, name="", version="")],
         default_root_dir=run,
         log_every_n_steps=20,
+        check_val_every_n_epoch=recipe.validate_every,
         use_distributed_sampler=False,
     )

@@ -32,6 +32,26 @@ def contrastive_loss(images: Tensor, captions: Tensor, caption_of_image: Tensor,
     return (image_to_text + text_to_image) / 2
 
 
+def expected_age_error(
+    images: Tensor, captions: Tensor, caption_of_image: Tensor, scale: Tensor, years: Tensor
+) -> Tensor:
+    """Mean absolute error of the expected age, in decades (the mean part of Pan et al. 2018, mean-variance loss).
+
+    Contrast alone treats all wrong ages alike; this makes a distant age worse than a neighbouring one. The
+    distribution is the softmax of (2) over the batch's age captions, each counted as often as it occurs.
+
+    Args:
+        images: (N, d) unit vectors.
+        captions: (M, d) unit vectors, the distinct age captions of the batch.
+        caption_of_image: (N,) int64, the row of `captions` that describes each image.
+        scale: 1 / temperature.
+        years: (M,), the middle of each caption's age bin.
+    """
+    counts = torch.bincount(caption_of_image, minlength=len(captions)).to(images.dtype)
+    probabilities = (scale * images @ captions.T + counts.log()).softmax(dim=1)
+    return (probabilities @ years - years[caption_of_image]).abs().mean() / 10.0
+
+
 def plain_contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
     """Equations (1) to (3) to the letter: only the i-th text is right for the i-th image, even among equal captions.
 

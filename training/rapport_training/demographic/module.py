@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from rapport_edge.labels import AGE_BINS, AGE_EDGES, bin_middles
+from rapport_training.demographic.captions import caption
 from rapport_training.demographic.dataset import CaptionIndex
-from rapport_training.demographic.loss import contrastive_loss
+from rapport_training.demographic.loss import contrastive_loss, expected_age_error
 from rapport_training.demographic.model import build_model, build_tokenizer
 from rapport_training.demographic.recipe import Recipe
 
@@ -47,20 +49,27 @@ class ContrastiveModule(pl.LightningModule):
         for view, index in self._captions.items():
             self.register_buffer(f"tokens_{view}", tokenizer(index.texts), persistent=False)
             self.register_buffer(f"caption_of_{view}", torch.from_numpy(index.of_face), persistent=False)
+        if recipe.age_error > 0:
+            self.register_buffer("years_of_caption", years_of(captions["age"]), persistent=False)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """The weighted sum of the views' losses on crops and rows of faces."""
         crops, rows = batch
         images = self.encode_images(crops)
-        used = {view: self._used_captions(view, rows) for view in self._captions}
-        texts = self.model.encode_text(torch.cat([tokens for tokens, _ in used.values()]), normalize=True)
         scale = self.model.logit_scale.exp()
+        # Each distinct caption of the batch once, those of all views in one pass of the text tower.
+        used = {view: self._distinct_captions(view, rows) for view in self._captions}
+        tokens = [getattr(self, f"tokens_{view}")[distinct] for view, (distinct, _) in used.items()]
+        texts = self.model.encode_text(torch.cat(tokens), normalize=True).split([len(part) for part in tokens])
         loss = images.new_zeros(())
-        per_view = torch.split(texts, [len(tokens) for tokens, _ in used.values()])
-        for (view, (_, inverse)), captions in zip(used.items(), per_view, strict=True):
+        for (view, (distinct, inverse)), captions in zip(used.items(), texts, strict=True):
             view_loss = contrastive_loss(images, captions, inverse, scale)
             self.log(f"train/loss_{view}", view_loss)
             loss = loss + self.recipe.views[view] * view_loss
+            if view == "age" and self.recipe.age_error > 0:
+                error = expected_age_error(images, captions, inverse, scale, self.years_of_caption[distinct])
+                self.log("train/age_error_decades", error)
+                loss = loss + self.recipe.age_error * error
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -68,10 +77,10 @@ class ContrastiveModule(pl.LightningModule):
         """(n, 3, size, size) uint8 -> (n, d) unit vectors."""
         return F.normalize(self.model.encode_image(normalise(crops)), dim=-1)
 
-    def _used_captions(self, view: str, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens of the batch's distinct captions and, for each face, which of them is its own."""
+    def _distinct_captions(self, view: str, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The captions of the batch, each once, and for each face which of them is its own."""
         distinct, inverse = torch.unique(getattr(self, f"caption_of_{view}")[rows], return_inverse=True)
-        return getattr(self, f"tokens_{view}")[distinct], inverse
+        return distinct, inverse
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Accuracy of each view as a zero-shot classifier."""
@@ -99,6 +108,13 @@ class ContrastiveModule(pl.LightningModule):
         optimizer = AdamW(groups, lr=self.recipe.learning_rate, fused=True)
         schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, self.recipe.warmup_steps, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def years_of(ages: CaptionIndex) -> Tensor:
+    """(M,) float32: the middle of the age bin that each caption of the view "age" names."""
+    middles = zip(AGE_BINS, bin_middles(AGE_EDGES), strict=True)
+    by_caption = {caption("age", race="", gender="", age=name): float(middle) for name, middle in middles}
+    return torch.tensor([by_caption[text] for text in ages.texts])
 
 
 def warmup_cosine(step: int, warmup: int, total: int) -> float:

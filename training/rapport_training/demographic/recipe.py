@@ -46,8 +46,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Attributes:
         model: an open_clip model configuration (embed_dim, vision_cfg, text_cfg).
         views: weight of the contrastive loss of each caption view; "fairuser" is the paper's caption.
+        age_error: weight of the expected age's error (`loss.expected_age_error`), in decades; needs the view "age".
         stages: sizes of the crops; the last one is the robot's.
         held_out: share of the training faces kept for choosing and calibrating, picked by content hash.
+        validate_every: epochs between two looks at the held-out faces.
         learning_rate: AdamW's, after a linear warm-up and with a cosine decay to zero.
         ema_decay: the weights that are validated and exported are their exponential moving average, updated every
             fourth step.
@@ -56,6 +58,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     name: str
     seed: int = 0
     model: dict[str, Any]
+    age_error: NonNegative = 0.0
     views: dict[str, NonNegative] = msgspec.field(default_factory=lambda: {"fairuser": 1.0})
     crop: Crop = Crop()
     stages: list[Stage]
@@ -67,6 +70,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ema_decay: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.992
     gradient_clip: Positive = 1.0
     held_out: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.05
+    validate_every: Count = 1
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
     precision: str = "32-true"
     unknown: Unknown = Unknown()
@@ -94,6 +98,8 @@ def load_recipe(path: Path) -> Recipe:
         raise SettingsError(f"cannot read the recipe {path}: {error.strerror}") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise SettingsError(f"recipe {path}: {error}") from error
+    if recipe.age_error > 0 and not recipe.views.get("age"):
+        raise SettingsError(f"recipe {path}: age_error needs the view 'age' with a weight above 0")
     if not any(stage.from_epoch == 0 for stage in recipe.stages):
         raise SettingsError(f"recipe {path}: one of `stages` must start at epoch 0")
     return recipe
