@@ -68,7 +68,7 @@ def export(path: Path, user_id: str, output: Path | None) -> None:
     """Writes everything about one person as JSON, to be handed to that person; the audit log records it."""
     from rapport_edge.store import ProfileReader
     from rapport_edge.store.audit import append_from_outside
-    from rapport_edge.store.export import export_json, write_atomically
+    from rapport_edge.store.export import export_json, write_private
     from rapport_edge.store.records import AuditRecord
 
     now = time.time()
@@ -80,7 +80,7 @@ def export(path: Path, user_id: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.write(content + b"\n")
     else:
-        write_atomically(output, content)
+        write_private(output, content)
         click.echo(f"wrote {output}", err=True)
 
 

@@ -10,13 +10,14 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from rapport_edge.atomic import write_atomically
 from rapport_edge.errors import ModelError
 
 _log = logging.getLogger(__name__)
@@ -115,35 +116,14 @@ class PlanCache:
         header = msgspec.json.encode(_Header(key, hashlib.sha256(plan).hexdigest()))
         self._directory.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers(key)
-        handle, name = tempfile.mkstemp(prefix=f".{key.file_name}.", dir=self._directory)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_MAGIC + header + b"\n")
-                file.write(plan)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path(key))
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_directory(self._directory)
+        write_atomically(self.path(key), b"".join([_MAGIC, header, b"\n", plan]))
 
     def _remove_leftovers(self, key: PlanKey) -> None:
-        """Temporary files of writers that were killed; young ones may belong to a writer at work."""
+        """Temporary folders of writers that were killed; young ones may belong to a writer at work."""
         for path in self._directory.glob(f".{key.file_name}.*"):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
-                    path.unlink()
-
-
-def _sync_directory(directory: Path) -> None:
-    """Makes the new name itself survive a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def load_or_build(cache: PlanCache, key: PlanKey, build: Callable[[], bytes], accept: Accept, model: str) -> bytes:

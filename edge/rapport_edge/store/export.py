@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 from sqlite_utils import Database
 
+from rapport_edge.atomic import write_atomically
 from rapport_edge.store.audit import read_audit
 from rapport_edge.store.behaviour import interactions_of
 from rapport_edge.store.connection import translated
@@ -64,20 +63,11 @@ def export_json(export: ProfileExport) -> bytes:
     return msgspec.json.format(msgspec.json.encode(export), indent=2)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read; a reader sees the old file or the whole new one.
 
     Raises:
         StoreError: the folder cannot be written or the disk is full.
     """
     with translated(path):
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_atomically(path, content, mode=0o600)

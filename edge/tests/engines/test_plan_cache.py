@@ -134,7 +134,8 @@ def test_what_killed_writers_left_is_removed_when_it_is_old(tmp_path: Path) -> N
     cache = PlanCache(tmp_path)
     old, young = tmp_path / f".{KEY.file_name}.old", tmp_path / f".{KEY.file_name}.young"
     for path in (old, young):
-        path.write_bytes(b"part")
+        path.mkdir()
+        (path / KEY.file_name).write_bytes(b"part")
     os.utime(old, (0, 0))
     cache.store(KEY, b"plan")
     assert sorted(tmp_path.iterdir()) == sorted([young, cache.path(KEY)])

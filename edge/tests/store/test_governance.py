@@ -25,7 +25,7 @@ from rapport_edge.store import (
     UnknownUserError,
 )
 from rapport_edge.store.consent import REFUSALS, TRANSITIONS
-from rapport_edge.store.export import write_atomically
+from rapport_edge.store.export import write_private
 
 DAY = 86400.0
 
@@ -197,11 +197,11 @@ def test_an_export_has_everything_and_says_so_in_the_log(store, events):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "export.json"
-    write_atomically(target, b"{}")
+    write_private(target, b"{}")
     assert target.read_bytes() == b"{}"
     assert target.stat().st_mode & 0o777 == 0o600
     with pytest.raises(StoreError, match="nowhere"):
-        write_atomically(tmp_path / "nowhere" / "export.json", b"{}")
+        write_private(tmp_path / "nowhere" / "export.json", b"{}")
     assert [file.name for file in tmp_path.iterdir()] == ["export.json"]
 
 
