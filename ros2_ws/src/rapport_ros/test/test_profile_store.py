@@ -85,6 +85,14 @@ def test_a_removed_track_leaves_the_view(house: House) -> None:
     house.profile(lambda p: p.user_id == user_id and p.face_id == "", "a profile out of sight")
 
 
+def test_an_anonymous_person_expires_and_everybody_is_told(graph: Any, tmp_path: Path) -> None:
+    house = House(graph, tmp_path / "p.sqlite", store__retention__anonymous_minutes=0.01, purge_interval=1.0)
+    user_id = house.person("f1")
+    house.perception.faces([], removed=["f1"])
+    graph.wait_for(lambda: ProfileEvent.EXPIRED in house.kinds(user_id), "the event")
+    assert not house.call(srv.GetProfile, "get_profile", user_id=user_id).success
+
+
 def test_consent_moves_a_person_to_the_disk_and_withdrawing_deletes(house: House) -> None:
     user_id = house.consenting()
     with ProfileReader.beside_owner(house.database) as reader:
