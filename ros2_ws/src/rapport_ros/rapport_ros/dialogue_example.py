@@ -12,6 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from rapport_msgs.msg import ProfileEvent, UserProfile
+from rapport_ros.diagnostics import DiagnosticsPublisher, Report
 from rapport_ros.managed_node import ManagedNode
 from rapport_ros.runner import run_node
 
@@ -38,6 +39,7 @@ class DialogueExample(ManagedNode[msgspec.Struct]):
         self._greeted: set[str] = set()
         self._say = self.create_lifecycle_publisher(String, "say", 10)
         latched = QoSProfile(depth=32, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        DiagnosticsPublisher(self, lambda: Report("greets", values={"persons greeted": len(self._greeted)}))
         self.create_subscription(UserProfile, "profiles", self._on_profile, latched)
         self.create_subscription(ProfileEvent, "profile_events", self._on_event, 10)
 
