@@ -9,9 +9,9 @@ TIME_WENT_BACKWARDS = "time_went_backwards"
 class StampCheck:
     """Refuses late frames and frames out of order, and survives clocks that differ or jump.
 
-    A frame is late when its age exceeds `max_age`. But an age that stays the same over several frames is not a delay: it
-    is the offset between the camera's clock and this one (a recording, simulated time on one side, a clock that was set).
-    That offset is then subtracted. More than `LONGEST_DELAY` can only be an offset.
+    A frame is late when its age exceeds `max_age`. But an age that stays the same over several frames is not a delay:
+    it is the offset between the camera's clock and this one (a recording, simulated time on one side, a clock that was
+    set). That offset is then subtracted. More than `LONGEST_DELAY` can only be an offset.
 
     Args:
         max_age: seconds; 0 switches the age limit off.
