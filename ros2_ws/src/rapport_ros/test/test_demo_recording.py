@@ -218,3 +218,10 @@ def test_settings_of_the_player_survive_the_way_to_its_process():
 
     sent = PlayerSettings(source=SourceSettings(input="a.mp4", rate=5.0), scene=SceneSettings(faces=4), seconds=2.0)
     assert msgspec.json.decode(msgspec.json.encode(sent), type=PlayerSettings) == sent
+
+
+def test_a_run_without_profiles_says_why(recording: Recording):
+    from rapport_ros.demo.demo import nobody
+
+    assert nobody(recording) == "no face was profiled: 1 seen, of their views 3 too poor (blurred)"
+    assert nobody(Recording()) == "no face was profiled: none was seen"

@@ -152,6 +152,15 @@ def conclusion(out: Path, recording: Recording, stop: threading.Event) -> str:
     if recording.failure:
         lines.append(f"ended early: {recording.failure}")
     found = len(recording.final_profiles)
-    lines.append("no face was profiled" if found == 0 else f"{found} profile{'s' if found > 1 else ''}")
+    lines.append(f"{found} profile{'s' if found > 1 else ''}" if found else nobody(recording))
     lines.append(f"report: {out / 'report.html'}, {out / 'profiles.json'}; log: {out / 'nodes.log'}")
     return "\n".join(lines)
+
+
+def nobody(recording: Recording) -> str:
+    """Why there is no profile."""
+    faces = {face_id for item in recording.faces for face_id in item.ids}
+    if not faces:
+        return "no face was profiled: none was seen"
+    refused = ", ".join(f"{count} too poor ({reason})" for reason, count in sorted(recording.not_encoded.items()))
+    return f"no face was profiled: {len(faces)} seen, of their views {refused or 'none was encoded'}"
