@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 
 #: Results that follow the frames: faces, estimates, events.
 RESULTS = QoSProfile(
@@ -30,12 +30,14 @@ NEWEST_RESULT = QoSProfile(
 
 
 def newest_image(reliable: bool = False) -> QoSProfile:
-    """Camera images in: never holds more than the newest frame.
+    """Camera images in, as ROS's sensor data: at most five wait in the middleware while the process is busy.
 
-    Best effort takes reliable and best-effort cameras alike; reliable refuses the latter and resends what was lost.
+    The newest wins in `NewestSlot`, where what it supersedes is counted; with a depth of one the middleware would
+    overwrite waiting images and nobody would know. Best effort takes reliable and best-effort cameras alike; reliable
+    refuses the latter and resends what was lost.
     """
     reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=qos_profile_sensor_data.depth, reliability=reliability)
 
 
 def describe(qos: QoSProfile) -> str:
