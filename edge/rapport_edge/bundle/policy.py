@@ -75,9 +75,10 @@ def check_policy(sensitive: tuple[str, ...], manifest_digest: str, policy: Polic
     heads = ", ".join(sensitive)
     if policy is None:
         raise BundleError(
-            f"the bundle infers {heads} from faces, which is refused without a policy (in the EU it is prohibited: AI "
-            'Act, Article 5(1)(g)); export it without that head, or name a policy file with "allow", "reason", '
-            f'"operator", "date" and "bundle": "{manifest_digest}"'
+            f"the bundle infers {heads} from faces; only age and gender, in their known labels, run without a policy "
+            "(in the EU it is prohibited to infer race, belief or orientation: AI Act, Article 5(1)(g)); export it "
+            'without that head, or name a policy file with "allow", "reason", "operator", "date" and '
+            f'"bundle": "{manifest_digest}"'
         )
     if policy.bundle != manifest_digest:
         raise BundleError(f"the policy is for the bundle {policy.bundle}, but this one is {manifest_digest}")

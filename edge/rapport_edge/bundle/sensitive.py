@@ -1,54 +1,25 @@
-"""Which heads infer what the law protects, by their names, their labels and their prompts.
+"""Which heads run without a policy: age and gender in their known labels; any other may infer what the law protects.
 
 Inferring race, political opinions, trade-union membership, religious or philosophical beliefs, sex life or sexual
-orientation from biometric data is prohibited in the EU (AI Act, Regulation 2024/1689, Article 5(1)(g)). A head that
-looks like one of these is refused without a policy; a false alarm costs the operator one line in a file.
+orientation from biometric data is prohibited in the EU (AI Act, Regulation 2024/1689, Article 5(1)(g)). No word
+list finds all of these, so what is allowed is listed instead. What a head says of itself is believed: its array cannot
+be asked.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from typing import Final
 
-from rapport_edge.bundle.manifest import Head
+from rapport_edge.bundle.manifest import CategoricalHead, Head, OrdinalHead
+from rapport_edge.labels import AGE_BINS, GENDERS
 
-_NAMES: Final = re.compile(
-    r"(?<![a-z])race|racial|ethnic|skin|religio|belief|politic|party|trade_?union|sexual|nationality|ancestry|origin",
-    re.IGNORECASE,
+#: Kind, name and label set of the heads that need no policy.
+_ALLOWED: Final = (
+    (OrdinalHead, "age", frozenset(AGE_BINS)),
+    (CategoricalHead, "gender", frozenset(GENDERS)),
 )
-_TERMS: Final = frozenset(
-    (
-        *("african", "arab", "asian", "caucasian", "hispanic", "indian", "indigenous", "latina", "latino"),
-        *("buddhist", "christian", "hindu", "jewish", "muslim"),
-        *("bisexual", "gay", "heterosexual", "homosexual", "lesbian"),
-        *("conservative", "liberal", "socialist"),
-    )
-)
-_PHRASES: Final = ("middle eastern", "pacific islander", "native american")
-#: Words that name a race only beside one another; alone they also name a colour of hair.
-_COLOURS: Final = frozenset({"black", "white"})
 
 
 def is_sensitive(head: Head) -> bool:
-    """True if a head infers what Article 5(1)(g) lists.
-
-    Prompts that name a race count only where labels differ in it: the paper's caption states all of race, gender and
-    age, so a gender head may average its prompts over all races.
-    """
-    if _NAMES.search(head.name) or names_protected_trait(head.labels):
-        return True
-    named = {frozenset(_terms(head.prompts.get(label, ()))) for label in head.labels}
-    return len(named) > 1
-
-
-def names_protected_trait(labels: Iterable[str]) -> bool:
-    """True if labels name races, beliefs or orientations, or both "black" and "white"."""
-    terms = _terms(labels)
-    return bool(terms - _COLOURS) or terms >= _COLOURS
-
-
-def _terms(texts: Iterable[str]) -> set[str]:
-    folded = " | ".join(texts).casefold().replace("_", " ")
-    words = set(re.findall(r"[a-z]+", folded))
-    return (words & (_TERMS | _COLOURS)) | {phrase for phrase in _PHRASES if phrase in folded}
+    """True unless a head is age or gender, with exactly the labels of `rapport_edge.labels`."""
+    return (type(head), head.name, frozenset(head.labels)) not in _ALLOWED

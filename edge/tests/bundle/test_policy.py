@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from tiny_bundle import age_head, contents, gender_head, manifest, race_head, write_tiny
 
-from rapport_edge.bundle import Bundle, Policy, load_bundle, load_policy, write_bundle
+from rapport_edge.bundle import Bundle, Policy, default_bundle_path, load_bundle, load_policy, write_bundle
+from rapport_edge.bundle.manifest import Head
 from rapport_edge.bundle.sensitive import is_sensitive
 from rapport_edge.errors import BundleError
 
@@ -84,22 +85,34 @@ def test_a_bundle_gets_a_sensitive_head_only_by_name(tmp_path: Path) -> None:
     assert not (tmp_path / "race").exists()
 
 
-def test_recognises_sensitive_heads_under_other_names() -> None:
-    race, gender = race_head(), gender_head()
-    renamed = msgspec.structs.replace(race, name="group")
-    coded = msgspec.structs.replace(
-        gender, name="code", labels=("a", "b"), prompts={"a": ("a White person",), "b": ("a Black person",)}
-    )
-    colours = msgspec.structs.replace(gender, name="shade", labels=("black", "white"))
-    for head in (race, renamed, coded, colours, msgspec.structs.replace(gender, name="ethnicity")):
-        assert is_sensitive(head), head.name
+def _gender_as(*labels: str, name: str = "gender") -> Head:
+    prompts = {label: (label,) for label in labels}
+    return msgspec.structs.replace(gender_head(), name=name, labels=labels, prompts=prompts)
 
 
-def test_prompts_averaged_over_races_are_not_sensitive() -> None:
-    """The paper's caption states race, gender and age together; a gender head averages over all races."""
-    prompts = {
-        label: tuple(f"The person appears to be {race} {label}" for race in race_head().labels)
-        for label in gender_head().labels
-    }
-    assert not is_sensitive(msgspec.structs.replace(gender_head(), prompts=prompts))
+@pytest.mark.parametrize(
+    "head",
+    [
+        race_head(),
+        _gender_as("Chinese", "Japanese", "European"),
+        _gender_as("Male", "Female", "Jewish"),
+        _gender_as("dark", "fair", name="complexion"),
+        _gender_as("straight", "queer", name="partner"),
+        _gender_as(*age_head().labels, name="age"),
+        msgspec.structs.replace(gender_head(), name="Gender"),
+        msgspec.structs.replace(age_head(), name="gender"),
+        msgspec.structs.replace(age_head(), labels=("White", *age_head().labels[1:])),
+    ],
+)
+def test_any_other_head_needs_a_policy(head: Head) -> None:
+    assert is_sensitive(head)
+
+
+def test_age_and_gender_need_none() -> None:
     assert not is_sensitive(age_head())
+    assert not is_sensitive(gender_head())
+    assert not is_sensitive(_gender_as("Female", "Male"))
+
+
+def test_the_installed_bundle_needs_none() -> None:
+    assert load_bundle(default_bundle_path()).sensitive_heads == ()
