@@ -75,6 +75,16 @@ class OnnxFile:
                 raise ModelError(f"{self.name}: weight {tensor.name} lies in {location}, which is missing beside it")
 
 
-def uses_float16(model: onnx.ModelProto) -> bool:
-    """Whether any weight is stored in half precision."""
-    return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.graph.initializer)
+def computes_in_float16(model: onnx.ModelProto) -> bool:
+    """Whether any operator works in half precision.
+
+    Weights that are only stored so, and cast back before use, do not count: the runtime casts them once, at loading.
+    """
+    half = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    for node in model.graph.node:
+        if node.op_type == "Cast":
+            if any(attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT16 for attribute in node.attribute):
+                return True
+        elif half.intersection(node.input):
+            return True
+    return False

@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from rapport_edge.engines.base import TensorInfo
 from rapport_edge.engines.feeds import check_feeds
-from rapport_edge.engines.onnx_file import OnnxFile, uses_float16
+from rapport_edge.engines.onnx_file import OnnxFile, computes_in_float16
 from rapport_edge.engines.settings import EngineSettings
 from rapport_edge.errors import ModelError
 
@@ -122,7 +122,7 @@ def _session_options(settings: EngineSettings, file: OnnxFile, device: Device) -
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = _LOG_FATAL
-    half = uses_float16(file.check())
+    half = computes_in_float16(file.check())
     if half and device == "cpu":
         # The layout optimiser crashes the process (no exception) on half-precision vision transformers.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rapport_edge.bundle import default_bundle_path
 from rapport_edge.engines import EngineSettings, OnnxRuntimeEngine, TensorInfo, create_engine, warm_up
-from rapport_edge.engines.onnx_file import OnnxFile, uses_float16
+from rapport_edge.engines.onnx_file import OnnxFile, computes_in_float16
 from rapport_edge.engines.onnxruntime_engine import cuda_obstacle
 from rapport_edge.engines.tensorrt_engine import tensorrt_obstacle
 from rapport_edge.errors import ModelError
@@ -167,8 +168,8 @@ def test_weights_in_another_file_are_found_or_their_absence_is_explained(linear_
 
 def test_half_precision_runs_on_the_cpu(linear_model: Maker) -> None:
     model = linear_model(np.float16)
-    assert uses_float16(OnnxFile(model).check())
-    assert not uses_float16(OnnxFile(linear_model()).check())
+    assert computes_in_float16(OnnxFile(model).check())
+    assert not computes_in_float16(OnnxFile(linear_model()).check())
     (y,) = create_engine(model, CPU).run({"x": np.ones((1, 4), np.float16)})
     assert y.dtype == np.float16
     assert y.tolist() == [[19, 24, 29]]
@@ -236,3 +237,9 @@ def test_a_real_face_recogniser_runs(shared_data: Path) -> None:
     (embedding,) = engine.run({engine.inputs[0].name: x})
     assert embedding.shape == (1, 128)
     assert np.isfinite(embedding).all()
+
+
+def test_weights_stored_in_half_precision_do_not_slow_the_runtime_down() -> None:
+    shipped = onnx.load(default_bundle_path() / "image_encoder.onnx")
+    assert any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in shipped.graph.initializer)
+    assert not computes_in_float16(shipped)
