@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rapport_edge.bundle.loader import Bundle
+from rapport_edge.bundle.loader import ARRAY_ERRORS, Bundle
 from rapport_edge.bundle.manifest import Model
 from rapport_edge.engines.base import Engine
 from rapport_edge.errors import BundleError
@@ -37,7 +36,7 @@ def golden_case(bundle: Bundle) -> GoldenCase | None:
     try:
         with np.load(bundle.path / model.golden.file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
+    except ARRAY_ERRORS as error:
         raise BundleError(f"bundle {bundle.path}: {model.golden.file} is no archive of arrays: {error}") from error
     expected = {*(f"input:{spec.name}" for spec in model.inputs), *(f"output:{spec.name}" for spec in model.outputs)}
     if set(arrays) != expected:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files as package_files
@@ -33,6 +37,12 @@ from rapport_edge.bundle.sensitive import is_sensitive
 from rapport_edge.errors import BundleError
 
 _CHUNK: Final = 1 << 20
+
+#: What numpy raises for damaged .npy and .npz files: it parses headers as Python and lets most errors through.
+ARRAY_ERRORS: Final = (
+    *(ValueError, TypeError, AttributeError, OverflowError, MemoryError, RuntimeError, EOFError, OSError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +194,7 @@ def _check_listing(path: Path, manifest: BundleManifest) -> None:
     if unlisted:
         raise BundleError(f"the folder has files that {MANIFEST_NAME} does not list: {', '.join(unlisted)}")
     for name in (*manifest.files, MANIFEST_NAME):
-        target = (path / name).resolve()
+        target = Path(os.path.realpath(path / name))  # Path.resolve raises RuntimeError on a link to itself
         if target.parent != root:
             raise BundleError(f"{name} is a link to {target}, outside the bundle")
         if not target.is_file():
@@ -210,7 +220,7 @@ def _load_array(path: Path, expected: str) -> NDArray[Any]:
     _check_digest(path.name, expected, hashlib.sha256(content).hexdigest())
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError) as error:
+    except ARRAY_ERRORS as error:
         raise BundleError(f"{path.name} is not an array: {error}") from error
     if not isinstance(array, np.ndarray):
         raise BundleError(f"{path.name} is an archive, not a single array")

@@ -42,6 +42,10 @@ def _npy(array: np.ndarray, allow_pickle: bool = False) -> bytes:
     return stream.getvalue()
 
 
+def _npy_with(header: bytes) -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
 def _refusal(bundle: Bundle) -> str:
     with pytest.raises(BundleError) as caught:
         load_bundle(bundle.path)
@@ -150,6 +154,12 @@ def test_refuses_links_out_of_the_folder(tiny_bundle: Bundle, tmp_path: Path) ->
     assert "outside the bundle" in _refusal(tiny_bundle)
 
 
+def test_refuses_a_link_to_itself(tiny_bundle: Bundle) -> None:
+    (tiny_bundle.path / "age.npy").unlink()
+    (tiny_bundle.path / "age.npy").symlink_to("age.npy")
+    assert "age.npy is not a file" in _refusal(tiny_bundle)
+
+
 @pytest.mark.parametrize("name", ["encoder.onnx", "gender.npy", "golden.npz"])
 def test_names_the_file_whose_checksum_is_wrong(tiny_bundle: Bundle, name: str) -> None:
     path = tiny_bundle.path / name
@@ -173,6 +183,9 @@ def test_names_the_file_whose_checksum_is_wrong(tiny_bundle: Bundle, name: str) 
         (_npy(np.array([[print]] * 2), allow_pickle=True), "not an array"),
         (_npy(prompts(2))[:-9], "not an array"),
         (b"", "not an array"),
+        (_npy_with(b"((((\n"), "not an array"),
+        (_npy_with(b"{[]: 1}"), "not an array"),
+        (_npy_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (%d,)}" % 10**30), "not an array"),
     ],
 )
 def test_refuses_arrays_that_do_not_fit(tiny_bundle: Bundle, data: bytes, reason: str) -> None:

@@ -84,7 +84,7 @@ def test_golden_inputs_hold_an_engine_to_its_exporter(tiny_bundle: Bundle) -> No
         check_golden(case, engine)
 
 
-@pytest.mark.parametrize("content", [b"not a zip", {"input:crops": np.zeros(3)}])
+@pytest.mark.parametrize("content", [b"not a zip", b"\x93NUMPY\x01\x00\x05\x00((((\n", {"input:crops": np.zeros(3)}])
 def test_golden_files_must_be_complete(tmp_path: Path, content: object) -> None:
     described = manifest()
     bundle = write_bundle(tmp_path / "b", described, {**contents(described), "golden.npz": content})  # type: ignore[dict-item]
