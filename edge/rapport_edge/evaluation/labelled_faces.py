@@ -38,8 +38,8 @@ class LabelledFaces:
         races: the same, or None if the file has no such column.
 
     Raises:
-        DataSetError: if pyarrow is not installed, or the file is missing, is not Parquet, lacks a column, is empty or
-            has a label (with its row, counted from 0) that nobody knows.
+        DataSetError: if pyarrow is not installed, or the file is missing, is not Parquet, is damaged, lacks a column or
+            has it twice, is empty or has a label (with its row, counted from 0) that nobody knows.
     """
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
@@ -49,8 +49,11 @@ class LabelledFaces:
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
             raise DataSetError(f"{path} has no column {', '.join(missing)}; it has {', '.join(columns)}")
+        repeated = sorted({name for name in columns if columns.count(name) > 1})
+        if repeated:
+            raise DataSetError(f"{path} has more than one column {', '.join(repeated)}")
         labels = [name for name in ("age", "gender", "race") if name in columns]
-        table = self._file.read(columns=labels).slice(0, limit)
+        table = self._read(labels).slice(0, limit)
         if table.num_rows == 0:
             raise DataSetError(f"{path} has no rows")
         self._count: int = table.num_rows
@@ -79,6 +82,14 @@ class LabelledFaces:
                 yield [self._bytes_of(row) for row in rows]
                 if left == 0:
                     return
+        except (pa.ArrowException, OSError) as error:
+            raise DataSetError(f"{self._path} is damaged: {error}") from error
+
+    def _read(self, columns: Sequence[str]) -> pa.Table:
+        import pyarrow as pa
+
+        try:
+            return self._file.read(columns=columns)
         except (pa.ArrowException, OSError) as error:
             raise DataSetError(f"{self._path} is damaged: {error}") from error
 

@@ -83,6 +83,24 @@ def test_names_missing_columns(tmp_path: Path) -> None:
         LabelledFaces(path)
 
 
+def test_names_a_column_that_is_there_twice(tmp_path: Path) -> None:
+    table = pa.table([*COLUMNS.values(), COLUMNS["age"]], names=[*COLUMNS, "age"])
+    pq.write_table(table, tmp_path / "f.parquet")
+    with pytest.raises(DataSetError, match="more than one column age"):
+        LabelledFaces(tmp_path / "f.parquet")
+
+
+def test_refuses_a_damaged_page_of_labels(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.parquet", COLUMNS)
+    age = pq.ParquetFile(path).metadata.row_group(0).column(1)
+    data = bytearray(path.read_bytes())
+    start = age.dictionary_page_offset
+    data[start : start + age.total_compressed_size] = b"\xff" * age.total_compressed_size
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataSetError, match="is damaged"):
+        LabelledFaces(path)
+
+
 def test_refuses_what_is_no_parquet(tmp_path: Path) -> None:
     (tmp_path / "f.parquet").write_bytes(b"PAR1 but not really")
     (tmp_path / "folder").mkdir()
