@@ -30,7 +30,7 @@ from rapport_edge.store.users import add_alias, consent_of, insert_user, read_pr
 
 
 class GovernedStore(DatabaseOwner):
-    """The part of `ProfileStore` whose every call is written to the audit log."""
+    """The part of `ProfileStore` that acts on requests: each is written to the audit log."""
 
     def set_consent(self, user_id: str, consent: Consent, actor: str, evidence: str = "") -> ProfileRecord:
         """Record a person's decision and act on it at once; saying the same again changes nothing.
@@ -74,6 +74,20 @@ class GovernedStore(DatabaseOwner):
             erased = erase_traces(self._disk)
             events.append(self._event(EventKind.FORGOTTEN, located.user_id, at))
             return ForgetResult(rows=rows, traces_erased=erased)
+
+    def drop_stranger(self, user_id: str) -> bool:
+        """Drop a person who lives in memory only, without a row in the audit log: nobody asked, they merely left.
+
+        Returns:
+            False where the id is unknown or the person's profile is on the disk; then nothing changes.
+        """
+        with self._changing() as events:
+            located, at = self._locate(user_id), self._now()
+            if located is None or not located.anonymous:
+                return False
+            self._forget_in_memory(located.user_id)
+            events.append(self._event(EventKind.FORGOTTEN, located.user_id, at))
+            return True
 
     def export(self, user_id: str, actor: str) -> bytes:
         """Everything about a person as UTF-8 JSON (`ProfileExport`). Raises UnknownUserError."""

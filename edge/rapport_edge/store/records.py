@@ -16,7 +16,7 @@ from rapport_edge.errors import StoreError
 from rapport_edge.store.consent import Consent
 
 #: An id of REP 155: a letter first, then letters, digits and underscores, so that it may be part of a topic name.
-UserId = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+UserId = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]*\Z", max_length=64)]
 ShortText = Annotated[str, Meta(min_length=1, max_length=200)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -227,8 +227,8 @@ class PurgeReport(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that retention deleted, by class of data.
 
     Attributes:
-        deferred: True when nothing was deleted because the clock had leapt ahead; the next purge does it, if the clock
-            still says so.
+        deferred: True when nothing was deleted because the clock had leapt ahead; a later purge does it, once a day of
+            the new time has passed.
     """
 
     embeddings: int = 0
@@ -258,7 +258,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """What a person told about themselves."""
 
     name: ShortText | None
-    languages: Annotated[tuple[Annotated[str, Meta(pattern="^[A-Za-z0-9-]{2,35}$")], ...], Meta(max_length=20)]
+    languages: Annotated[tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{2,35}\Z")], ...], Meta(max_length=20)]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

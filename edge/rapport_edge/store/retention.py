@@ -11,9 +11,12 @@ from rapport_edge.store.records import PurgeReport
 from rapport_edge.store.settings import RetentionSettings
 
 DAY = 86400.0
-#: A clock that went on by more than this since the last purge has to say so twice before anything is deleted.
+#: A clock that went on by more than this since the last purge is not believed at once.
 MAX_LEAP = 2 * DAY
-_LAST_PURGE = "last_purge"
+#: It is believed after purges that span this much of the new time.
+PROOF = DAY
+_BELIEVED = "last_purge"
+_PROOF = "clock_proof"
 
 _CLASSES = {
     "embeddings": "updated",
@@ -25,14 +28,24 @@ _CLASSES = {
 
 
 def clock_leapt(db: Database, now: float) -> bool:
-    """Whether the clock went on by days since the last purge; remembers `now` for the next one.
+    """Whether the clock went on by days since the last purge and has not proven itself yet; remembers `now`.
 
-    A robot that was switched off for a week and a clock that is wrong by years look alike. Waiting for a second opinion
-    costs the first an hour and saves the second all its profiles.
+    A robot that was switched off for a week and a clock that is wrong by years look alike. So the new time has to pass
+    for a day, in steps from purge to purge, however many starts lie between them: further leaps do not count, and a
+    clock that goes back begins anew. That delays a robot which rests for days by a day of running, and saves one with
+    a wrong clock all its profiles.
     """
-    last = get_meta(db, _LAST_PURGE)
-    set_meta(db, _LAST_PURGE, repr(now))
-    return last is not None and now - float(last) > MAX_LEAP
+    believed, proof = get_meta(db, _BELIEVED), get_meta(db, _PROOF)
+    if believed is not None and now - float(believed) > MAX_LEAP:
+        last, proven = msgspec.json.decode(proof, type=tuple[float, float]) if proof else (now, 0.0)
+        step = now - last
+        proven = 0.0 if step < 0.0 else proven + (step if step <= MAX_LEAP else 0.0)
+        if proven < PROOF:
+            set_meta(db, _PROOF, msgspec.json.encode((now, proven)).decode())
+            return True
+    set_meta(db, _BELIEVED, repr(now))
+    set_meta(db, _PROOF, None)
+    return False
 
 
 def expired_users(db: Database, before: float) -> list[str]:

@@ -300,8 +300,48 @@ def test_a_clock_that_leaps_ahead_does_not_delete_at_once(store, clock):
     assert not store.purge_expired().deferred
     assert store.get("p").observations == 3
     clock.now += 30 * 365 * DAY
-    assert store.purge_expired().deferred
+    for _ in range(24):
+        assert store.purge_expired().deferred
+        clock.now += 3600.0
     assert store.purge_expired().users == 1
+
+
+def test_a_wrong_clock_at_several_starts_deletes_nobody(path, clock):
+    with ProfileStore(path, clock=clock) as store:
+        remember(store, "p")
+        store.purge_expired()
+    for years in (5, 5, 5, 10, 15, 4, 5):
+        with ProfileStore(path, clock=FakeClock(clock.now + years * 365 * DAY)) as store:
+            assert store.purge_expired().deferred
+    with ProfileStore(path, clock=clock) as store:
+        assert not store.purge_expired().deferred
+        assert store.get("p").observations == 3
+
+
+def test_a_robot_that_rests_for_weeks_still_deletes(path, clock):
+    with ProfileStore(path, StoreSettings(retention=RetentionSettings(users_days=10)), clock) as store:
+        remember(store, "p")
+        store.purge_expired()
+        deleted = 0
+        for _ in range(5):
+            clock.now += 14 * DAY
+            for _ in range(9):
+                deleted += store.purge_expired().users
+                clock.now += 3600.0
+    assert deleted == 1
+
+
+def test_a_stranger_who_leaves_is_dropped_without_a_trace(store, events):
+    store.observe("stranger", estimate(), "e1")
+    remember(store, "friend")
+    before = store.audit_log()
+    assert store.drop_stranger("stranger")
+    assert (events[-1].kind, events[-1].user_id) == (EventKind.FORGOTTEN, "stranger")
+    assert store.find("stranger") is None
+    assert not store.drop_stranger("friend")
+    assert not store.drop_stranger("stranger")
+    assert store.get("friend").observations == 3
+    assert store.audit_log() == before
 
 
 def test_requests_of_others_can_be_logged(store):
