@@ -19,6 +19,7 @@ from rapport_edge.profiles.identity import Candidate, IdentityMap, IdentitySourc
 from rapport_edge.profiles.profile import Profile, assemble
 from rapport_edge.profiles.store_calls import StoreCalls
 from rapport_edge.store import REFUSALS, Consent, EventKind, Match, ProfileEvent, ProfileRecord, ProfileStore
+from rapport_edge.store.records import Identified, checked
 
 Seconds = Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)]
 
@@ -119,10 +120,16 @@ class PersonManager:
         self._assign()
 
     def match(self, face_id: str, user_id: str, confidence: float) -> None:
-        """A candidate match of REP 155 between a face and a person."""
+        """A candidate match of REP 155 between a face and a person, or into whom the person was merged.
+
+        Raises:
+            StoreError: the person's id has another form than ids of REP 155.
+        """
+        checked(Identified(user_id=user_id))
         if confidence > 0.0 or face_id in self._faces:
+            known = self.store_calls.ask(lambda: self._store.find(user_id), None)
             self.see([face_id])
-            self._identities.match(face_id, user_id, confidence)
+            self._identities.match(face_id, user_id if known is None else known.user_id, confidence)
             self._assign()
 
     def tick(self) -> None:
@@ -263,7 +270,7 @@ class PersonManager:
             self._mark(old)
 
     def _forget_stranger(self, user_id: str) -> None:
-        self.store_calls.ask(lambda: self._store.forget(user_id, "person manager"), None)
+        self.store_calls.ask(lambda: self._store.drop_stranger(user_id), False)
 
     def _refresh(self, user_id: str) -> None:
         """The person is in view: makes them known to the store, and keeps a copy of their record."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from house import House, estimate, view
 
+from rapport_edge.errors import StoreError
 from rapport_edge.store import Consent, UnknownUserError
 
 GRANTED, WITHDRAWN = Consent.GRANTED, Consent.WITHDRAWN
@@ -138,11 +139,40 @@ def test_a_candidate_match_brings_the_stored_profile(house: House) -> None:
     assert house.publish()[user_id].face_id == ""
 
 
-def test_an_id_that_fits_no_topic_is_counted_and_survived(house: House) -> None:
-    house.people.match("f1", "Ada Lovelace!", 0.9)
+@pytest.mark.parametrize("bad", ["Ada Lovelace!", "3f2a77aa-1111-4444", "a\n", "", "a" * 65])
+def test_an_id_that_fits_no_topic_is_refused_and_changes_nothing(house: House, bad: str) -> None:
     house.people.observe("f1", estimate(1))
-    house.publish()
-    assert house.people.store_calls.failures > 0
+    with pytest.raises(StoreError, match="user_id"):
+        house.people.match("f1", bad, 0.9)
+    assert house.people.in_view == {"person_1": "f1"}
+    assert house.publish()["person_1"].observations == 1
+    assert house.people.store_calls.failures == 0
+
+
+def test_a_match_with_a_merged_id_names_who_remains(house: House) -> None:
+    first = grant(house, "f1", seed=1)
+    house.now += 1.0
+    second = grant(house, "f2", seed=2)
+    house.people.merge(first, second, "operator")
+    house.people.lose(["f1", "f2"])
+    house.people.match("f3", second, 0.9)
+    house.wait(0.3)
+    assert house.people.in_view == {first: "f3"}
+    assert house.publish()[first].face_id == "f3"
+    house.people.match("f3", second, 0.0)
+    assert first not in house.people.in_view
+
+
+def test_passers_by_leave_nothing_on_the_disk(house: House) -> None:
+    house.people.see(["f1"])
+    house.wait(0.1)
+    house.people.lose(["f1"])
+    house.people.see(["f2"])
+    house.wait(60.0)
+    house.people.observe("f3", estimate(1))
+    house.people.match("f3", "somebody_else", 0.9)
+    assert house.kinds("person_1") == ["created", "forgotten"]
+    assert house.store.audit_log() == ()
 
 
 def test_a_merge_leaves_one_person_under_both_ids(house: House) -> None:

@@ -144,9 +144,15 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
 
     def _on_match(self, face_id: str, person_id: str, confidence: float) -> None:
         with self._lock:
-            if self._people is not None:
+            if self._people is None:
+                return
+            try:
                 self._people.match(face_id, person_id, confidence)
-                self._publish_changes()
+            except StoreError as error:
+                self._drops.add("candidate match with a malformed person id")
+                self.get_logger().warning(f"a candidate match is ignored, like all of its kind: {error}", once=True)
+                return
+            self._publish_changes()
 
     def _on_store_event(self, event: ProfileEvent) -> None:
         with self._lock:

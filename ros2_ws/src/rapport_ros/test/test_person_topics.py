@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from persons import House
 from rclpy.node import Node
 from std_msgs.msg import Bool, String
@@ -38,6 +39,21 @@ def test_a_candidate_match_names_the_person(house: House) -> None:
     house.profile(lambda p: p.user_id == user_id and p.face_id == "f2", "the person in the other face")
     send_match(house, user_id, "f2", 0.0)
     house.profile(lambda p: p.user_id == user_id and not p.face_id, "the person out of sight again")
+
+
+@pytest.mark.parametrize("person", ["3f2a77aa-1111-4444", "a\n"])
+def test_a_match_with_a_malformed_id_is_dropped_and_counted(house: House, person: str) -> None:
+    user_id = house.consenting("f1")
+    reports = house.graph.collect(house.listener, DiagnosticArray, "/diagnostics", 10)
+    tracked = house.graph.collect(house.listener, hri.IdsList, rep155.PERSONS_TRACKED, LATCHED)
+    send_match(house, person, "f1", 0.9)
+    reason = "dropped candidate match with a malformed person id"
+    house.graph.wait_for(
+        lambda: any(v.key == reason and v.value == "1" for r in list(reports) for s in r.status for v in s.values),
+        "the drop in the diagnostics",
+    )
+    assert all(s.level == DiagnosticStatus.OK for r in list(reports) for s in r.status)
+    assert {user_id} == {listed for message in tracked for listed in message.ids}
 
 
 def test_persons_are_latched_for_who_comes_late(house: House) -> None:
