@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, ShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
-from rapport_edge.errors import RapportError
+from rapport_edge.errors import RapportError, SettingsError
 from rapport_ros.dds_profile import use_shared_memory_profile
 
 NodeFactory = Callable[[], LifecycleNode]
@@ -103,10 +104,17 @@ def _require(node: LifecycleNode, transition: str, trigger: Callable[[], Transit
 
 @contextmanager
 def ros_context(ros_arguments: Sequence[str]) -> Iterator[None]:
-    """rclpy, initialised with the shared-memory profile and without its own signal handlers."""
+    """rclpy, initialised with the shared-memory profile and without its own signal handlers.
+
+    Raises:
+        SettingsError: for arguments that ROS refuses, or a parameter file that is YAML but not as its parser wants it.
+    """
     use_shared_memory_profile()
     arguments = ["--ros-args", *ros_arguments]
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except RCLError as error:
+        raise SettingsError(str(error)) from error
     try:
         yield
     finally:

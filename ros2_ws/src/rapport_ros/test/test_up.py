@@ -18,7 +18,7 @@ from rapport_msgs.msg import DemographicEstimate, FaceArray, UserProfile
 from rapport_ros.cli import DEFAULT_PARAMETERS
 from rapport_ros.params_file import check_params_file
 from rapport_ros.qos import LATCHED, RESULTS
-from rapport_ros.up import NODES, ros_arguments
+from rapport_ros.up import NODES, ros_arguments, run_all
 
 COMMAND = [sys.executable, "-c", "from rapport_ros.cli import main; main()", "up"]
 
@@ -121,6 +121,14 @@ def test_a_parameter_file_that_ros_would_misread_is_refused(tmp_path, content, r
     path.write_text(content)
     with pytest.raises(SettingsError, match=re.escape(reason)):
         check_params_file(path, list(NODES))
+
+
+@pytest.mark.parametrize(("value", "reason"), [("[age, 5]", "should be of same type"), ("", "No value at line 3")])
+def test_a_value_that_only_ros_refuses_is_a_setting_refused(tmp_path, value, reason):
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"face_perception:\n  ros__parameters:\n    image.topic: {value}\n")
+    with pytest.raises(SettingsError, match=reason):
+        run_all(path, "", [], say=print)
 
 
 @pytest.mark.live
