@@ -91,8 +91,9 @@ def export(path: Path, user_id: str, output: Path | None) -> None:
 def forget(path: Path, user_id: str) -> None:
     """Deletes everything about one person, down to the bytes."""
     from rapport_edge.store import ProfileStore, StoreError
+    from rapport_edge.store.connection import check_exists
 
-    _must_exist(path)
+    check_exists(path)
     with ProfileStore(path) as store:
         result = store.forget(user_id, _actor())
     click.echo(f"deleted {result.rows} rows")
@@ -136,22 +137,15 @@ def check(path: Path) -> None:
 def compact(path: Path) -> None:
     """Gives free space back to the disk."""
     from rapport_edge.store import ProfileStore, StoreBusyError
+    from rapport_edge.store.connection import check_exists
 
-    _must_exist(path)
+    check_exists(path)
     before = path.stat().st_size
     with ProfileStore(path) as store:
         done = store.compact()
     if not done:
         raise StoreBusyError(f"{path} could not be rewritten: another program reads it, or the disk is full")
     click.echo(f"{before / 1e6:.1f} MB became {path.stat().st_size / 1e6:.1f} MB")
-
-
-def _must_exist(path: Path) -> None:
-    """A mistyped name must not create a database."""
-    from rapport_edge.store import StoreError
-
-    if not path.is_file():
-        raise StoreError(f"there is no profile database at {path}")
 
 
 def _actor() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 from sqlite_utils import Database
 
 from rapport_edge.errors import StoreError
@@ -19,7 +20,7 @@ from rapport_edge.store.errors import (
     StoreReadOnlyError,
     StoreVersionError,
 )
-from rapport_edge.store.migrations import APPLICATION_ID, SCHEMA_VERSION, migrations
+from rapport_edge.store.migrations import APPLICATION_ID, SCHEMA_VERSION, TABLES, migrations
 
 _MAGIC = b"SQLite format 3\x00"
 
@@ -31,11 +32,10 @@ def open_database(path: Path, busy_timeout_s: float) -> Database:
     acknowledged survives a power cut. `secure_delete` overwrites what is deleted.
 
     Raises:
-        StoreError: the subclass says what is wrong; a file that is refused is left as it was.
+        StoreError: the subclass says what is wrong; what a refused file holds is left as it was.
     """
+    check_ours(path)
     with translated(path):
-        if path.exists():
-            _check_header(path)
         _create_private(path)
         db = _connect(path, busy_timeout_s, "rw")
         try:
@@ -51,14 +51,40 @@ def open_database(path: Path, busy_timeout_s: float) -> Database:
     return db
 
 
+def check_ours(path: Path) -> None:
+    """Refuse a file of another program or version before anything is done to it or beside it; no file is fine.
+
+    Raises:
+        StoreError: the subclass says what is wrong.
+    """
+    with translated(path):
+        if path.exists() and _check_header(path) != APPLICATION_ID and path.stat().st_size:
+            # "immutable" keeps SQLite from creating -wal and -shm files.
+            db = _connect(path, 0.0, "ro&immutable=1")
+            try:
+                _check_versions(db, path)
+            finally:
+                db.close()
+
+
+def check_exists(path: Path) -> None:
+    """Refuse a mistyped name, which must not create a database.
+
+    Raises:
+        StoreError: there is no such file, or there cannot be one of this name.
+    """
+    with translated(path):
+        if not path.is_file():
+            raise StoreError(f"there is no profile database at {path}")
+
+
 def open_for_reading(path: Path, busy_timeout_s: float) -> Database:
     """Open an existing database beside its owner, unable to write.
 
     Raises:
         StoreError: as `open_database`, and when there is no such file or its schema is an older one.
     """
-    if not path.is_file():
-        raise StoreError(f"there is no profile database at {path}")
+    check_exists(path)
     with translated(path):
         _check_header(path)
         db = _connect(path, busy_timeout_s, "ro")
@@ -116,9 +142,11 @@ def transaction(db: Database) -> Iterator[None]:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the system's errors into ones that say what to do."""
+    """Turn SQLite's and the system's errors, and rows that cannot be read, into errors that say what to do."""
     try:
         yield
+    except msgspec.DecodeError as error:
+        raise _corrupt(path, f"a row holds what the store does not write: {error}") from error
     except sqlite3.Error as error:
         raise _explain(path, str(error)) from error
     except OSError as error:
@@ -156,27 +184,34 @@ def _create_private(path: Path) -> None:
         os.close(fd)
 
 
-def _check_header(path: Path) -> None:
-    """Look at the first 100 bytes before SQLite does, which might complete or undo somebody else's write-ahead log."""
+def _check_header(path: Path) -> int:
+    """The application id in the first 100 bytes, which are looked at before SQLite looks.
+
+    SQLite might complete or undo somebody else's write-ahead log.
+    """
     if not path.is_file():
         raise StoreError(f"{path} is not a file; name a file for the profile database")
     with path.open("rb") as file:
         header = file.read(100)
     if not header:
-        return
+        return 0
     if not header.startswith(_MAGIC) or len(header) < 100:
         raise _corrupt(path, "not an SQLite database")
     version = int.from_bytes(header[60:64], "big")
     application = int.from_bytes(header[68:72], "big")
     _refuse_foreign(path, application, version)
+    return application
 
 
 def _check_versions(db: Database, path: Path) -> int:
     application = int(next(iter(db.query("PRAGMA application_id")))["application_id"])
     version = int(next(iter(db.query("PRAGMA user_version")))["user_version"])
-    if set(db.table_names()) - {migrations.migrations_table} and application != APPLICATION_ID:
+    tables = set(db.table_names())
+    if tables - {migrations.migrations_table} and application != APPLICATION_ID:
         raise StoreVersionError(f"{path} is an SQLite database of another program; name another file")
     _refuse_foreign(path, application, version)
+    if version == SCHEMA_VERSION and (missing := TABLES - tables):
+        raise _corrupt(path, f"without the tables {', '.join(sorted(missing))}")
     return version
 
 

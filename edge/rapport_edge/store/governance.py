@@ -140,10 +140,15 @@ class GovernedStore(DatabaseOwner):
             return msgspec.structs.replace(report, anonymous=anonymous)
 
     def record_request(self, actor: str, action: str, user_id: str, outcome: str) -> None:
-        """Note in the audit log what somebody asked for; never put names, contents or biometrics here."""
+        """Note in the audit log what somebody asked for; never put names, contents or biometrics into `outcome`.
+
+        An id that is nobody's is left out of the entry: it may be a name, or anything else.
+        """
         checked(Request(actor=actor, evidence=outcome))
         with self._changing():
-            self._append(self._entry(actor, action, user_id, outcome, self._now()))
+            located = self._locate(user_id)
+            known = "" if located is None else located.user_id
+            self._append(self._entry(actor, action, known, outcome, self._now()))
 
     def compact(self) -> bool:
         """Give free space back to the disk; False when another process or a full disk is in the way."""

@@ -14,6 +14,8 @@ SCHEMA_VERSION = 1
 
 #: Tables whose rows belong to one user, in an order that satisfies foreign keys.
 USER_TABLES = ("users", "aliases", "consents", "demographics", "embeddings", "preferences", "interactions")
+#: All tables of the newest schema.
+TABLES = frozenset({*USER_TABLES, "audit", "meta"})
 
 migrations = Migrations("rapport_profiles")
 

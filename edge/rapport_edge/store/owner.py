@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from rapport_edge.errors import StoreError
 from rapport_edge.store.audit import append_audit
-from rapport_edge.store.connection import open_database, open_in_memory, transaction, translated
+from rapport_edge.store.connection import check_ours, open_database, open_in_memory, transaction, translated
 from rapport_edge.store.consent import Consent
 from rapport_edge.store.erasure import erase_traces
 from rapport_edge.store.gallery import Gallery
@@ -36,6 +36,7 @@ class DatabaseOwner(ProfileReader):
         self._clock = clock
         self._on_event = on_event
         self._last_clock = float("-inf")
+        check_ours(path)
         self._ownership = OwnershipLock(path)
         try:
             self._memory: Database = open_in_memory()

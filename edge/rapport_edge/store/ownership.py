@@ -30,6 +30,8 @@ class OwnershipLock:
             raise StoreReadOnlyError(
                 f"cannot create {self.path}: {error.strerror}; the store needs a folder that this user may write"
             ) from error
+        except ValueError as error:
+            raise StoreReadOnlyError(f"{str(self.path)!r} cannot be created: {error}") from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -25,7 +25,7 @@ from rapport_edge.store import (
     StoreSettings,
     StoreVersionError,
 )
-from rapport_edge.store.migrations import SCHEMA_VERSION
+from rapport_edge.store.migrations import SCHEMA_VERSION, TABLES
 
 IMPATIENT = StoreSettings(busy_timeout_s=0.05)
 
@@ -46,11 +46,20 @@ def digest(path: Path) -> str:
 
 
 def refused(path: Path, error: type[StoreError], match: str) -> None:
-    """It is not opened, and the file stays as it was."""
+    """It is not opened, and what the file holds stays as it was."""
     before = digest(path)
     with pytest.raises(error, match=match):
         ProfileStore(path, IMPATIENT)
     assert digest(path) == before
+
+
+def refused_untouched(path: Path, error: type[StoreError], match: str) -> None:
+    """The same, and neither the file's mode changes nor what lies beside it."""
+    path.chmod(0o644)
+    beside = {file.name for file in path.parent.iterdir()}
+    refused(path, error, match)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert {file.name for file in path.parent.iterdir()} == beside
 
 
 def test_every_file_is_private_from_its_first_byte(tmp_path):
@@ -82,7 +91,7 @@ def test_one_from_the_future_is_refused(path):
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     db.close()
-    refused(path, StoreVersionError, "newer version")
+    refused_untouched(path, StoreVersionError, "newer version")
     with pytest.raises(StoreVersionError, match="newer version"):
         ProfileReader.beside_owner(path)
 
@@ -92,13 +101,42 @@ def test_the_database_of_another_program_is_refused(tmp_path):
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE cookies (name TEXT)")
     db.close()
-    refused(path, StoreVersionError, "another program")
+    refused_untouched(path, StoreVersionError, "another program")
 
 
 def test_what_is_no_database_is_refused(tmp_path):
     path = tmp_path / "profiles.db"
     path.write_bytes(b"This is a diary.\n" * 100)
-    refused(path, StoreCorruptError, "not an SQLite database")
+    refused_untouched(path, StoreCorruptError, "not an SQLite database")
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_one_that_lacks_a_table_is_refused(path, table):
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute(f"DROP TABLE {table}")
+    db.close()
+    refused(path, StoreCorruptError, f"without the tables {table}")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE users SET languages = '[oops'", "UPDATE users SET languages = '7'", "UPDATE demographics SET labels = ''"],
+)
+def test_a_row_that_cannot_be_read_is_an_error_that_says_so(path, damage):
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    db.close()
+    with ProfileReader.beside_owner(path) as reader, pytest.raises(StoreCorruptError, match="a row holds"):
+        reader.profiles()
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "nul\0inside"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path, name):
+    with pytest.raises(StoreError):
+        ProfileStore(tmp_path / name)
+    with pytest.raises(StoreError):
+        ProfileReader.beside_owner(tmp_path / name)
 
 
 def test_a_folder_is_refused(tmp_path):

@@ -84,6 +84,13 @@ def test_check_and_compact(path):
 
 
 @pytest.mark.parametrize("what", ["list", "check", "compact"])
+def test_a_name_that_no_file_can_have_is_bad_usage(tmp_path, what):
+    result = run(what, "--db", tmp_path / ("n" * 300))
+    assert result.exit_code == 2
+    assert "File name too long" in result.output
+
+
+@pytest.mark.parametrize("what", ["list", "check", "compact"])
 def test_a_name_that_is_not_there_creates_nothing(tmp_path, what):
     missing = tmp_path / "typo.db"
     result = run(what, "--db", missing)

@@ -345,6 +345,10 @@ def test_a_stranger_who_leaves_is_dropped_without_a_trace(store, events):
 
 
 def test_requests_of_others_can_be_logged(store):
+    store.see("person_1")
+    for user_id, noted in (("person_1", "person_1"), ("Ada", ""), ("x" * 100_000, "")):
+        store.record_request("operator", "rank", user_id, "refused")
+        assert store.audit_log()[0].user_id == noted
     store.record_request("operator", "find", "", "3 persons")
     assert store.audit_log()[0].outcome == "3 persons"
     with pytest.raises(StoreError, match="actor"):
