@@ -21,12 +21,13 @@ class FusionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     Attributes:
         memory: sum of weights that is remembered. Until it is reached, all views count by their weight; from then on
             older views fade, so that a long track can still change its mind.
-        break_cosine: a view whose embedding's cosine with the mean of the track is lower shows somebody else.
+        break_cosine: a view whose embedding's cosine with the mean of the track is lower shows somebody else. With
+            demographic-tiny, views of one person in a clip stay above 0.97; 67 % of pairs of strangers are below 0.6.
         break_views: so many such views in a row end what was believed about the track. Fewer are ignored.
     """
 
     memory: Annotated[float, msgspec.Meta(gt=0.0)] = 20.0
-    break_cosine: Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)] = 0.3
+    break_cosine: Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)] = 0.6
     break_views: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
 
 
