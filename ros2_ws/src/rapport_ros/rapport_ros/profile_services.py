@@ -1,4 +1,8 @@
-"""The services and the action of the profile store: every request is audited, every refusal says why."""
+"""The services and the action of the profile store: every request is audited, also a refused one; refusals say why.
+
+In the audit an id that is nobody's is left out, because it may be a name; while the database cannot be written, the
+node's log says so instead.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from rclpy.node import Node
 from rapport_edge.errors import RapportError, StoreError
 from rapport_edge.profiles.person_manager import PersonManager
 from rapport_edge.profiles.profile import Profile, assemble
-from rapport_edge.store import ProfileStore
+from rapport_edge.store import ProfileStore, StoreBusyError
 from rapport_msgs import action, srv
 from rapport_msgs.msg import UserProfile
 from rapport_ros.profile_messages import CONSENT_FROM_MESSAGE
@@ -23,6 +27,9 @@ NO_RANKER = "items are ranked by an interest-ranker bundle, and this node has no
 NO_WRITER = "profiles are written by a profile-writer bundle, and this node has none"
 
 DEFAULT_FOUND = 100
+#: The audit log takes names of this length.
+MOST_OF_ACTOR = 200
+UNNAMED = "(unnamed)"
 
 
 class ProfileServices:
@@ -52,18 +59,19 @@ class ProfileServices:
         self._people = people
         self._to_message = to_message
         self._changed = changed
-        handlers: dict[str, tuple[Any, Callable[[Any, Any], None]]] = {
-            "get_profile": (srv.GetProfile, self._get_profile),
-            "list_profiles": (srv.ListProfiles, self._list_profiles),
-            "set_consent": (srv.SetConsent, self._set_consent),
-            "forget_user": (srv.ForgetUser, self._forget_user),
-            "export_user": (srv.ExportUser, self._export_user),
-            "merge_users": (srv.MergeUsers, self._merge_users),
-            "find_users": (srv.FindUsers, self._find_users),
-            "rank_items": (srv.RankItems, self._rank_items),
-        }
+        handlers: tuple[tuple[str, str, Any, Callable[[Any, Any], None]], ...] = (
+            ("get_profile", "get", srv.GetProfile, self._get_profile),
+            ("list_profiles", "list", srv.ListProfiles, self._list_profiles),
+            ("set_consent", "consent", srv.SetConsent, self._set_consent),
+            ("forget_user", "forget", srv.ForgetUser, self._forget_user),
+            ("export_user", "export", srv.ExportUser, self._export_user),
+            ("merge_users", "merge", srv.MergeUsers, self._merge_users),
+            ("find_users", "find", srv.FindUsers, self._find_users),
+            ("rank_items", "rank", srv.RankItems, self._rank_items),
+        )
         self._services = [
-            node.create_service(kind, f"~/{name}", self._guarded(handler)) for name, (kind, handler) in handlers.items()
+            node.create_service(kind, f"~/{name}", self._guarded(what, handler))
+            for name, what, kind, handler in handlers
         ]
         self._writer = ActionServer(node, action.WriteProfile, "~/write_profile", self._write_profile)
 
@@ -73,8 +81,8 @@ class ProfileServices:
             self._node.destroy_service(service)
         self._writer.destroy()
 
-    def _guarded(self, handler: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
-        """Refuses a request without requester, and turns the store's errors into reasons."""
+    def _guarded(self, what: str, handler: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
+        """Refuses a request without requester, and turns the store's errors into reasons and entries of the audit."""
 
         def answer(request: Any, response: Any) -> Any:
             with self._lock:
@@ -85,10 +93,18 @@ class ProfileServices:
                     response.success = True
                 except RapportError as error:
                     response.success, response.message = False, str(error)
+                    self._note_failure(request, what, error)
                 self._changed()
             return response
 
         return answer
+
+    def _note_failure(self, request: Any, what: str, error: RapportError) -> None:
+        actor, outcome = request.requester.strip()[:MOST_OF_ACTOR] or UNNAMED, f"failed: {type(error).__name__}"
+        try:
+            self._store.record_request(actor, what, getattr(request, "user_id", ""), outcome)
+        except StoreError as unwritten:
+            self._node.get_logger().error(f"{what} failed, and the audit log could not be told: {unwritten}")
 
     def _get_profile(self, request: Any, response: Any) -> None:
         if bool(request.user_id) == bool(request.face_id):
@@ -122,7 +138,7 @@ class ProfileServices:
         result = self._store.forget(request.user_id, request.requester)
         response.deleted = result.rows
         if not result.traces_erased:
-            raise StoreError(
+            raise StoreBusyError(
                 "the rows are deleted, but their traces on the disk are not overwritten yet, because another program "
                 "reads the database or the disk is full; the store tries again at its next purge"
             )
@@ -135,18 +151,17 @@ class ProfileServices:
         response.profile = self._to_message(profile)
 
     def _find_users(self, request: Any, response: Any) -> None:
-        self._refuse(request, "find", NO_TEXT_TOWER)
+        raise StoreError(NO_TEXT_TOWER)
 
     def _rank_items(self, request: Any, response: Any) -> None:
-        self._refuse(request, "rank", NO_RANKER)
+        raise StoreError(NO_RANKER)
 
-    def _refuse(self, request: Any, what: str, reason: str) -> None:
-        self._store.record_request(request.requester, what, getattr(request, "user_id", ""), "refused")
-        raise StoreError(reason)
+    def _refuse_to_write(self, request: Any, response: Any) -> None:
+        raise StoreError(NO_WRITER)
 
     def _write_profile(self, goal: ServerGoalHandle) -> Any:
         """Aborts with the reason: a rejected goal could not carry one."""
         result = action.WriteProfile.Result()
-        self._guarded(lambda request, _: self._refuse(request, "write", NO_WRITER))(goal.request, result)
+        self._guarded("write", self._refuse_to_write)(goal.request, result)
         goal.abort()
         return result

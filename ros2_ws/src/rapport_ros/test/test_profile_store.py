@@ -154,6 +154,11 @@ def test_refusals_say_why(house: House, kind: Any, name: str, fields: dict[str, 
     answer = house.call(kind, name, **fields)
     assert not answer.success
     assert reason in answer.message
+    with ProfileReader.beside_owner(house.database) as reader:
+        (entry,) = reader.audit_log()
+    assert entry.actor == (fields.get("requester", "test").strip() or "(unnamed)")
+    assert entry.action in name
+    assert (entry.user_id, entry.outcome.partition(":")[0]) == ("", "failed")
 
 
 def test_a_person_is_recognised_through_the_named_bundle(graph: Any, tmp_path: Path) -> None:
