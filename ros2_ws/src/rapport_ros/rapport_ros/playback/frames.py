@@ -114,5 +114,6 @@ def compress(picture: Picture) -> CompressedPicture:
 
 
 def encode_jpeg(image: ByteImage, quality: int = JPEG_QUALITY) -> bytes:
-    """(h, w, 3) uint8 RGB as a JPEG file."""
-    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorspace="RGB"))
+    """(h, w, 3) uint8 RGB as a JPEG file, with the 4:2:0 chroma that OpenCV writes, and so ROS's image_transport."""
+    pixels = np.ascontiguousarray(image)
+    return bytes(simplejpeg.encode_jpeg(pixels, quality=quality, colorspace="RGB", colorsubsampling="420"))
