@@ -38,6 +38,8 @@ class FaceEvidence:
         estimate: the newest one; it contains the earlier ones.
         identity_sum, identity_views: sum and number of the recogniser's unit vectors.
         strangers: views in a row that showed somebody else.
+        barred: observations of the newest estimate since the person said no or was forgotten, or None. Perception goes
+            on pooling, so its estimates hold what was seen before: none is taken until the track shows somebody else.
         unsaved: whether the store lacks something of this.
         seen: the caller's monotonic clock when the face was last in view, seconds.
     """
@@ -49,12 +51,16 @@ class FaceEvidence:
     identity_views: int = 0
     identity_digest: str = ""
     strangers: int = 0
+    barred: int | None = None
     unsaved: bool = False
     encounter: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def take(self, estimate: DemographicEstimate) -> None:
-        """A newer estimate of the same person."""
-        self.estimate, self.unsaved = estimate, True
+        """A newer estimate of the same person; not kept where the track is barred."""
+        if self.barred is None:
+            self.estimate, self.unsaved = estimate, True
+        else:
+            self.barred = estimate.observations
 
     def take_view(self, view: IdentityView) -> None:
         """One more view of the same person; a new recogniser starts afresh."""
@@ -74,6 +80,8 @@ class FaceEvidence:
 
     def breaks_with(self, estimate: DemographicEstimate) -> bool:
         """Whether an estimate began anew: perception forgets a track when somebody else's face appears in it."""
+        if self.barred is not None:
+            return estimate.observations < self.barred
         return self.estimate is not None and (
             estimate.observations < self.estimate.observations or estimate.model_digest != self.estimate.model_digest
         )
@@ -81,7 +89,13 @@ class FaceEvidence:
     def start_anew(self) -> None:
         """Forgets all that was seen; what comes next is another stay."""
         self.estimate, self.identity_sum, self.identity_views = None, None, 0
-        self.strangers, self.unsaved, self.encounter = 0, False, uuid.uuid4().hex
+        self.strangers, self.barred, self.unsaved, self.encounter = 0, None, False, uuid.uuid4().hex
+
+    def bar(self) -> None:
+        """Forgets all that was seen, and takes no estimate of this person any more."""
+        pooled = self.barred or 0 if self.estimate is None else self.estimate.observations
+        self.start_anew()
+        self.barred = pooled
 
 
 def live_records(estimate: DemographicEstimate, at: float) -> tuple[DemographicRecord, ...]:

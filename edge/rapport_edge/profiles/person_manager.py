@@ -87,11 +87,12 @@ class PersonManager:
         face = self._faces[face_id]
         if estimate is not None and face.breaks_with(estimate):
             self._break(face_id, face)
-        if self._consent_of(face) not in REFUSALS:
-            if view is not None and view.model_digest == self._recogniser_digest:
-                self._recognise(face_id, face, view)
-            if estimate is not None:
-                face.take(estimate)
+        if self._consent_of(face) in REFUSALS:
+            face.bar()
+        elif view is not None and view.model_digest == self._recogniser_digest:
+            self._recognise(face_id, face, view)
+        if estimate is not None:
+            face.take(estimate)
         self._assign()
         if face.user_id is not None and face.user_id not in self._records:
             self._refresh(face.user_id)
@@ -182,7 +183,7 @@ class PersonManager:
             if face.user_id != record.user_id:
                 continue
             if consent in REFUSALS:
-                face.start_anew()
+                face.bar()
             elif consent is Consent.GRANTED:
                 face.unsaved = face.estimate is not None or face.identity_views > 0
                 self._save(face)
@@ -198,6 +199,8 @@ class PersonManager:
             self._identities.rename(user_id, record.user_id)
             for face in self._faces.values():
                 face.user_id = record.user_id if face.user_id == user_id else face.user_id
+        if record.consent in REFUSALS:
+            self._bar(record.user_id)
         self._records[record.user_id] = record
         self._assign()
         self._mark(record.user_id)
@@ -210,13 +213,22 @@ class PersonManager:
         self._records.pop(event.user_id, None)
         self._given_out.pop(event.user_id, None)
         self._changed.discard(event.user_id)
+        if event.kind is EventKind.FORGOTTEN:
+            self._bar(event.user_id)
         if event.kind is EventKind.MERGED or event.consent in REFUSALS:
             return
         self._identities.forget(event.user_id)
         for face in self._faces.values():
             if face.user_id == event.user_id:
-                face.start_anew()
-                face.user_id = None
+                face.unsaved, face.user_id = False, None
+                if event.kind is EventKind.EXPIRED:
+                    face.start_anew()
+
+    def _bar(self, user_id: str) -> None:
+        """Nothing that was seen of this person is kept, nor what perception goes on pooling with it."""
+        for face in self._faces.values():
+            if face.user_id == user_id:
+                face.bar()
 
     def _recognise(self, face_id: str, face: FaceEvidence, view: IdentityView) -> None:
         """Looks for a known person, unless the face belongs to one already."""

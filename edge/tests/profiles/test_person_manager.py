@@ -118,11 +118,46 @@ def test_withdrawing_deletes_and_ends_the_description(house: House) -> None:
     assert house.store.candidates(view(1).embedding, view(1).model_digest) == []
 
 
+@pytest.mark.parametrize("refused_after", [0, 5])
+def test_what_was_seen_during_a_refusal_is_never_stored(house: House, refused_after: int) -> None:
+    house.people.observe("f1", estimate(refused_after) if refused_after else None)
+    house.people.set_consent("person_1", Consent.DENIED, "self", "said no")
+    for observations in range(refused_after + 1, 60):
+        house.people.observe("f1", estimate(observations))
+    house.people.set_consent("person_1", GRANTED, "self", "said yes")
+    house.people.observe("f1", estimate(60))
+    house.wait(1.0)
+    assert house.publish()["person_1"].observations == 0
+    house.people.observe("f1", estimate(1))
+    assert house.people.profile_of_face("f1").user_id == "person_2"
+    assert house.people.profile_of_face("f1").observations == 1
+    house.people.lose(["f1"])
+    house.people.match("f2", "person_1", 0.9)
+    house.people.observe("f2", estimate(2))
+    house.wait(0.3)
+    house.publish()
+    assert house.store.get("person_1").observations == 2
+
+
+def test_a_refusal_through_a_merge_holds_for_what_is_in_view(house: House) -> None:
+    for face_id, observations in (("f1", 3), ("f2", 4)):
+        house.people.observe(face_id, estimate(observations))
+        house.now += 1.0
+    house.people.set_consent("person_1", Consent.DENIED, "self", "said no")
+    house.people.merge("person_1", "person_2", "operator")
+    house.people.set_consent("person_1", GRANTED, "self", "said yes")
+    for face_id in ("f1", "f2"):
+        house.people.observe(face_id, estimate(9))
+    house.publish()
+    assert house.store.get("person_1").observations == 0
+
+
 def test_a_forgotten_person_in_view_is_a_stranger_again(house: House) -> None:
     user_id = grant(house, "f1", seed=1)
     house.store.forget(user_id, "self")
     house.people.observe("f1", estimate(4), view(1))
     assert house.people.profile_of_face("f1").user_id == "person_2"
+    assert house.people.profile_of_face("f1").observations == 0
     assert house.people.profile(user_id) is None
 
 
