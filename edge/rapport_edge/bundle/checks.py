@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from rapport_edge.bundle.manifest import (
     OrdinalHead,
     TensorSpec,
 )
+
+#: What a bundle may hold: models with their external weights, arrays, texts, and the vocabularies of tokenizers.
+FILE_SUFFIXES: Final = (".onnx", ".data", ".npy", ".npz", ".json", ".md", ".txt", ".model")
 
 
 def manifest_problems(manifest: BundleManifest) -> Iterator[str]:
@@ -47,13 +50,15 @@ def referenced_files(manifest: BundleManifest) -> Iterator[str]:
 
 
 def file_name_problem(name: str) -> str | None:
-    """Why a name cannot be that of a file directly inside the bundle's folder, or None."""
+    """Why a name cannot be that of a data file directly inside the bundle's folder, or None."""
     if "/" in name or "\\" in name or name in ("", ".", "..") or "\0" in name:
         return f"file name {name!r} is not a plain name; a bundle has no subfolders"
     if name.startswith("."):
         return f"file name {name!r} starts with a dot; hidden files are not part of a bundle"
     if name == MANIFEST_NAME:
         return f"{MANIFEST_NAME} cannot list itself"
+    if not name.endswith(FILE_SUFFIXES):
+        return f"file name {name!r} has another ending than {', '.join(FILE_SUFFIXES)}; bundles hold data, no programs"
     return None
 
 

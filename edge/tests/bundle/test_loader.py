@@ -134,6 +134,18 @@ def test_refuses_file_names_that_leave_the_folder(tiny_bundle: Bundle, name: str
     assert "file name" in _refusal(tiny_bundle) or "cannot list itself" in _refusal(tiny_bundle)
 
 
+@pytest.mark.parametrize("name", ["run.sh", "evil.py", "x.so", "x.pkl", "x.onnx.exe", "README", "npy", "x.NPY"])
+def test_refuses_files_that_are_no_data(tiny_bundle: Bundle, name: str) -> None:
+    _replace_file(tiny_bundle, name, b"")
+    assert f"'{name}' has another ending than .onnx" in _refusal(tiny_bundle)
+
+
+@pytest.mark.parametrize("name", ["MODEL_CARD.md", "encoder.onnx.data", "tokenizer.model", "vocab.txt", "merges.json"])
+def test_takes_cards_weights_and_tokenizers(tiny_bundle: Bundle, name: str) -> None:
+    _replace_file(tiny_bundle, name, b"{}")
+    assert name in load_bundle(tiny_bundle.path).manifest.files
+
+
 def test_refuses_missing_and_unlisted_files(tiny_bundle: Bundle) -> None:
     (tiny_bundle.path / "run.py").write_text("print('hello')")
     assert "does not list: run.py" in _refusal(tiny_bundle)

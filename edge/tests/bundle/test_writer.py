@@ -36,6 +36,13 @@ def test_leaves_nothing_behind_when_it_refuses(tmp_path: Path) -> None:
     assert _entries(tmp_path) == []
 
 
+def test_writes_no_programs(tmp_path: Path) -> None:
+    described = manifest()
+    with pytest.raises(BundleError, match="hold data, no programs"):
+        write_bundle(tmp_path / "b", described, {**contents(described), "run.sh": b"#!/bin/sh"})
+    assert _entries(tmp_path) == []
+
+
 def test_overwrites_only_a_bundle_and_only_when_asked(tiny_bundle: Bundle) -> None:
     described = msgspec.structs.replace(manifest(), version="0.0.2")
     with pytest.raises(BundleError, match="exists"):
