@@ -22,6 +22,8 @@ INTERVAL = (0.1, 0.9)
 def age_estimate(head: OrdinalHead, probabilities: FloatArray) -> AgeEstimate:
     """Mean, standard deviation and 80 % interval of a distribution over age bins.
 
+    The interval is the distribution's central part, so a small share far away can move the mean out of it.
+
     Args:
         head: labels and bin edges; "unknown" when the standard deviation is above `unknown_above_std`.
         probabilities: (k,), sums to 1.

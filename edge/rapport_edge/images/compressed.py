@@ -4,6 +4,8 @@ JPEG goes through simplejpeg (libjpeg-turbo), PNG and WebP through OpenCV. OpenC
 grey and reports success; libjpeg-turbo says which data ended early. The rule for JPEG: a picture is refused when the
 decoder reports a premature end, of the file or of the data between two markers, because then pixels are missing. Stray
 bytes between segments are let through, because common USB cameras send them with every frame and no pixel is missing.
+The decoder reports its first warning only: what is missing behind stray bytes goes unseen and comes out grey, and stray
+bytes that the header's reader meets before the tables are refused.
 
 The size is read from the header before anything is decoded, so that a small file cannot claim all memory.
 EXIF orientation is ignored here: cameras of robots write none, and a message's pixels must stay where camera_info says.
