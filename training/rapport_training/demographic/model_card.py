@@ -11,8 +11,7 @@ _HEAD = """# {name} {version}
 A CLIP-style dual encoder: an image tower ({tower}, {size} x {size} pixels, aligned by five landmarks) and a
 small text tower, trained together with the bidirectional contrastive loss of "Demographic User Modeling for
 Social Robotics with Multimodal Pre-trained Models" (Rahimi et al., equations 1 to 3) on captions such as "The
-person appears to be white female, approximately 20-29 years old", on the same captions cut down to age or gender
-alone, and with a term for the error of the expected age. The bundle carries the image tower and the text
+person appears to be white female, approximately 20-29 years old"{extras}. The bundle carries the image tower and the text
 embeddings of prompts for age and gender. It has no head for race or ethnicity.
 
 ## Intended use
@@ -46,6 +45,7 @@ def model_card(manifest: DemographicEncoder, recipe: Recipe, report: Report | No
         version=manifest.version,
         tower=recipe.model["vision_cfg"].get("timm_model_name", "vision transformer"),
         size=manifest.crop.size,
+        extras=_extras(recipe),
         dataset=dataset.name,
         licence=dataset.licence,
         attribution=dataset.attribution,
@@ -54,6 +54,13 @@ def model_card(manifest: DemographicEncoder, recipe: Recipe, report: Report | No
     )
     text += _UNKNOWN.format(std=recipe.unknown.age_above_std, below=recipe.unknown.gender_below)
     return text + (_figures(report) if report else "\n## Figures\n\nNot measured.\n")
+
+
+def _extras(recipe: Recipe) -> str:
+    """What the recipe adds to the paper's loss, as the end of a sentence."""
+    short = any(weight > 0 for view, weight in recipe.views.items() if view != "fairuser")
+    text = ", on the same captions cut down to age or gender\nalone" if short else ""
+    return text + (", and with a term for the error of the expected age" if recipe.age_error > 0 else "")
 
 
 def _figures(report: Report) -> str:
