@@ -11,8 +11,8 @@ _HEAD = """# {name} {version}
 A CLIP-style dual encoder: an image tower ({tower}, {size} x {size} pixels, aligned by five landmarks) and a
 small text tower, trained together with the bidirectional contrastive loss of "Demographic User Modeling for
 Social Robotics with Multimodal Pre-trained Models" (Rahimi et al., equations 1 to 3) on captions such as "The
-person appears to be white female, approximately 20-29 years old"{extras}. The bundle carries the image tower and the text
-embeddings of prompts for age and gender. It has no head for race or ethnicity.
+person appears to be white female, approximately 20-29 years old"{extras}. The bundle carries the image tower and the
+text embeddings of prompts for age and gender. It has no head for race or ethnicity.
 
 ## Intended use
 
