@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from rapport_edge.alignment import CropTemplate, align, resize_whole
 from rapport_training.demographic.augment import augmented_crop
-from rapport_training.demographic.captions import caption
+from rapport_training.demographic.captions import SENTENCE, caption, paraphrases
 from rapport_training.demographic.faces import Faces
 
 
@@ -19,16 +19,20 @@ class CaptionIndex:
     """Numbers the distinct captions of a view.
 
     Attributes:
-        texts: the distinct captions, sorted.
-        of_face: (n,) int64, which of them describes each face.
+        texts: the distinct captions.
+        of_face: (wordings, n) int64, which of them describes each face in each wording; most views have one wording.
     """
 
     def __init__(self, faces: Faces, view: str) -> None:
-        rows = zip(faces.race, faces.gender, faces.age, strict=True)
-        captions = [caption(view, race=str(race), gender=str(gender), age=str(age)) for race, gender, age in rows]
-        texts, inverse = np.unique(captions, return_inverse=True)
+        people, person = np.unique(np.stack([faces.race, faces.gender, faces.age]), axis=1, return_inverse=True)
+        wordings = np.array([_wordings(view, *map(str, labels)) for labels in people.T]).T
+        texts, inverse = np.unique(wordings, return_inverse=True)
         self.texts: list[str] = [str(text) for text in texts]
-        self.of_face: NDArray[np.int64] = inverse.astype(np.int64)
+        self.of_face: NDArray[np.int64] = inverse.reshape(wordings.shape)[:, person.ravel()].astype(np.int64)
+
+
+def _wordings(view: str, race: str, gender: str, age: str) -> list[str]:
+    return paraphrases(gender, age) if view == SENTENCE else [caption(view, race=race, gender=gender, age=age)]
 
 
 class FaceCrops(Dataset[tuple[Tensor, Tensor]]):
