@@ -74,8 +74,8 @@ def _captions(summary: Summary) -> str:
 
 def _left_out(summary: Summary) -> str:
     duplicates = (
-        f"- Duplicates: {summary.duplicates}; {summary.duplicates_across_splits} of them would have been in two splits, "
-        f"{summary.duplicates_relabelled} have other labels than the first, which was kept."
+        f"- Duplicates: {summary.duplicates}; {summary.duplicates_across_splits} of them would have been in two "
+        f"splits, {summary.duplicates_relabelled} have other labels than the first, which was kept."
     )
     unreadable = [f"{file} ({reason})" for file, reason in summary.unreadable]
     return "\n".join(

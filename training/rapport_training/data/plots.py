@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rapport_training.data.schema import LABELS, SPLITS
 from rapport_training.data.summary import Summary, ordered_labels
@@ -16,7 +17,7 @@ DISTRIBUTION = "distribution.png"
 _TITLES = {"age": "Age", "gender": "Gender", "race": "Ethnicity"}
 _COLOURS = {"train": "#2f5d8a", "val": "#e09f3e", "test": "#6a994e"}
 _BAR = 0.27  # of the distance between two labels
-_LONG_LABEL = 8
+_LONG_LABEL, _LONG_WORD, _MANY_LABELS = 8, 11, 10
 
 
 def plot_distribution(name: str, summary: Summary, path: Path) -> None:
@@ -49,11 +50,19 @@ def _plot_panel(panel: Axes, label: str, labels: list[str], summary: Summary) ->
         shares = [100.0 * counted.labels[label][name] / max(counted.rows, 1) for name in labels]
         centres = [index + (place - 1) * _BAR for index in range(len(labels))]
         panel.bar(centres, shares, _BAR, color=_COLOURS[split], label=f"{split} ({counted.rows:,})")
-    spoken = [name.replace("_", " / ").replace("more than ", "over ") or "(none)" for name in labels]
-    slanted = max(map(len, spoken)) > _LONG_LABEL and len(spoken) > 2
-    panel.set_xticks(range(len(labels)), spoken, rotation=30 if slanted else 0, ha="right" if slanted else "center")
+    _name_ticks(panel, labels)
     panel.set_title(_TITLES[label])
     panel.grid(axis="y", color="#dddddd", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
     panel.set_xlim(-0.6, len(labels) - 0.4)
+    panel.yaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+
+
+def _name_ticks(panel: Axes, labels: list[str]) -> None:
+    """Short labels in one line, longer ones a word per line, many or long words slanted."""
+    spoken = [name.replace("_", " / ").replace("more than ", "over ") or "(none)" for name in labels]
+    if max(map(len, spoken)) > _LONG_LABEL:
+        spoken = [name.replace(" / ", " /\n").replace(" ", "\n").replace("\n/", " /") for name in spoken]
+    slanted = len(labels) > _MANY_LABELS or max(len(word) for name in spoken for word in name.split()) > _LONG_WORD
+    panel.set_xticks(range(len(labels)), spoken, rotation=30 if slanted else 0, ha="right" if slanted else "center")
