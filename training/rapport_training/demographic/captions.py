@@ -1,4 +1,4 @@
-"""Captions of the FairUser data set (demographic user modelling paper, Section III-A2) and other sentences about a face.
+"""Captions of FairUser (demographic user modelling paper, Section III-A2) and other sentences about a face.
 
 A *view* is one way to speak of a person. The paper's caption names race, gender and age; the shorter views say less
 about the same person, so that the prompts of a zero-shot head are sentences that the text tower knows; "sentence" says
@@ -14,6 +14,9 @@ from rapport_edge.labels import AGE_BINS, AGE_EDGES
 #: The paper's template.
 FAIRUSER = "The person appears to be {race} {gender}, approximately {age} years old"
 
+#: The sentence that a data set's builder wrote for the face.
+OWN_CAPTION = "caption"
+
 TEMPLATES = {
     "fairuser": FAIRUSER,
     "gender": "The person appears to be {gender}",
@@ -22,6 +25,9 @@ TEMPLATES = {
 
 #: The view with many wordings; see `paraphrases`.
 SENTENCE = "sentence"
+
+#: What a recipe may train on; all but the first are made from the labels.
+VIEWS = (OWN_CAPTION, *TEMPLATES, SENTENCE)
 
 _FRAMES = (
     "{who}",

@@ -10,14 +10,7 @@ import click
 from rapport_edge.errors import SettingsError
 
 _PATH = click.Path(path_type=Path)
-_FACES = click.option(
-    "--faces", "sources", type=_PATH, multiple=True, required=True, help="Parquet file of labelled faces; repeatable."
-)
-_RUN = click.option("--run", type=_PATH, required=True, help="Folder of the run: checkpoints, curves, prepared faces.")
-_CACHE = click.option("--cache", type=_PATH, help="Where prepared faces are kept.  [default: RUN/faces]")
-
-#: Side of the kept pictures, in pixels: FairFace's, which is larger than any crop of the shipped recipes.
-PICTURE_SIDE = 128
+_RUN = click.option("--run", type=_PATH, required=True, help="Folder of the run: checkpoints, curves, what went in.")
 
 
 @click.group()
@@ -26,24 +19,22 @@ def demographic() -> None:
 
 
 @demographic.command()
-@_FACES
 @_RUN
-@_CACHE
+@click.option("--data", type=_PATH, required=True, help="Folder of a data set, as 'rapport-train data' writes it.")
 @click.option("--recipe", default="demographic-tiny", show_default=True, help="Name of a shipped recipe, or a file.")
+@click.option("--weights", type=_PATH, help="Checkpoint to start from, where the recipe asks for one.")
+@click.option("--image-tokenizer", type=_PATH, help="For masked image modelling; see 'rapport-train tokenizer'.")
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
 @click.option("--resume/--no-resume", default=True, help="Continue where an earlier run in the folder stopped.")
 @click.option("--devices", type=click.IntRange(min=1), help="GPUs, or processes on the CPU.  [default: GPUs, or 1]")
-def fit(
-    sources: tuple[Path, ...], run: Path, cache: Path | None, recipe: str, resume: bool, devices: int | None
-) -> None:
+def fit(run: Path, recipe: str, seed: int | None, resume: bool, devices: int | None, **files: Path) -> None:
     """Trains a model; Ctrl-C stops it, the same command continues it."""
-    from rapport_training.demographic.faces import prepare
+    from rapport_training.demographic.fit import Inputs
     from rapport_training.demographic.fit import fit as run_fit
     from rapport_training.demographic.recipe import load_recipe
 
-    path = recipe_path(recipe)
-    settings = load_recipe(path)
-    faces = prepare(list(sources), cache or run / "faces", PICTURE_SIDE, os.cpu_count() or 1)
-    checkpoint = run_fit(settings, path, faces, run, resume=resume, devices=devices or "auto")
+    settings = load_recipe(recipe_path(recipe))
+    checkpoint = run_fit(settings, Inputs(**files), run, seed=seed, resume=resume, devices=devices or "auto")
     click.echo(f"trained: {checkpoint}")
 
 

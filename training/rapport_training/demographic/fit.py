@@ -1,26 +1,68 @@
-"""`rapport-train demographic fit`: from a recipe and prepared faces to a run folder."""
+"""`rapport-train demographic fit`: from a recipe and a data set to a run folder."""
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
+import msgspec
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from rapport_training.demographic.dataset import CaptionIndex, FaceCrops, use_one_opencv_thread
-from rapport_training.demographic.faces import Faces, is_held_out
-from rapport_training.demographic.module import ContrastiveModule
+from rapport_edge.errors import SettingsError
+from rapport_training.data.user_faces import UserFaces
+from rapport_training.demographic.checkpoints import load_weights
+from rapport_training.demographic.dataset import Batch, CaptionIndex, FaceCrops, use_one_opencv_thread
+from rapport_training.demographic.history import History
+from rapport_training.demographic.masked_image.head import checked_tower
+from rapport_training.demographic.masked_image.tokenizers import load_image_tokenizer
+from rapport_training.demographic.masked_image.tokens import tokens_of
+from rapport_training.demographic.module import ContrastiveModule, TrainingError
 from rapport_training.demographic.recipe import Recipe
+from rapport_training.demographic.run import (
+    BEST,
+    LAST,
+    begin,
+    discard,
+    is_finished,
+    mark_finished,
+    new_record,
+    result_of,
+)
 
 #: Steps between updates of the moving average: every step would cost a twentieth of the training on a CPU.
 EMA_EVERY = 4
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files that a training reads.
+
+    Attributes:
+        data: folder of a data set, as `rapport-train data` writes it; "train" is trained on, "val" watched.
+        weights: checkpoint to start from, where the recipe asks for one.
+        image_tokenizer: for masked image modelling.
+    """
+
+    data: Path
+    weights: Path | None = None
+    image_tokenizer: Path | None = None
 
 
 class EpochOfCrops(Callback):
@@ -36,68 +78,183 @@ class EpochOfCrops(Callback):
         self._training.template = self._validation.template = self._recipe.template(trainer.current_epoch)
 
 
-def fit(recipe: Recipe, recipe_path: Path, faces: Faces, run: Path, *, resume: bool, devices: int | str) -> Path:
-    """Trains and returns the path of the last checkpoint, whose weights are the averaged ones.
+def fit(
+    recipe: Recipe,
+    inputs: Inputs,
+    run: Path,
+    *,
+    seed: int | None = None,
+    resume: bool = True,
+    devices: int | str = "auto",
+) -> Path:
+    """Trains, and returns the path of the checkpoint that the run is for (`run.result_of`).
 
     Args:
         recipe: what to compute.
-        recipe_path: its file, copied into the run.
-        faces: from `prepare`.
-        devices: GPUs, or where there is none processes on the CPU; each sees its own share of every batch. On few
-            cores two processes of one thread are faster than one of two threads.
-        run: folder of this run: recipe.yaml, checkpoints/, metrics.csv, TensorBoard's events.
-        resume: continue from the newest checkpoint in `run` if there is one; at most one epoch is computed again.
+        inputs: what it reads.
+        run: the folder of this run (`run`).
+        seed: instead of the recipe's.
+        resume: continue from the newest checkpoint in `run` if there is one; at most one epoch is computed again. A
+            run that has ended is not touched.
+        devices: GPUs, or where there is none processes on the CPU; each sees its own share of every batch, and all
+            share their negatives. Under torchrun, its processes are taken instead.
+
+    Raises:
+        RapportError: if an input is missing or does not fit, the folder holds another run, the loss is no number, or
+            the disk is full.
     """
+    if seed is not None:
+        recipe = msgspec.structs.replace(recipe, seed=seed)
+    if recipe.weights and inputs.weights is None:
+        raise SettingsError(f"recipe {recipe.name} starts from {recipe.weights}: name its file with --weights")
     use_one_opencv_thread()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // (devices if isinstance(devices, int) else 1)))
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
-    run.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(recipe_path, run / "recipe.yaml")
-    held_out = is_held_out(faces.content, recipe.held_out)
-    training = FaceCrops(faces, np.flatnonzero(~held_out), recipe.template(0), seed=recipe.seed)
-    validation = FaceCrops(faces, np.flatnonzero(held_out), recipe.final_template, seed=None)
+    faces = UserFaces.open(inputs.data, "train"), UserFaces.open(inputs.data, "val")
+    training, validation = _crops(recipe, *faces)
     trainer = _trainer(recipe, run, EpochOfCrops(training, validation, recipe), devices)
+    loader = _training_loader(training, recipe, trainer)
+    captions = [{view: CaptionIndex(split, view) for view in recipe.used_views} for split in faces]
+    module = ContrastiveModule(recipe, *captions, steps=recipe.epochs * len(loader))
+    start = _load_inputs(module, recipe, inputs, training)
+    if not resume and trainer.is_global_zero:
+        discard(run)
+    begin(run, recipe, new_record(inputs.data, *faces, start))
+    if not is_finished(run):
+        _train(trainer, module, (loader, _loader(validation, recipe, 1)), run)
+    return result_of(run, recipe)
+
+
+def _train(
+    trainer: pl.Trainer, module: ContrastiveModule, loaders: tuple[DataLoader[Batch], DataLoader[Batch]], run: Path
+) -> None:
+    last = run / "checkpoints" / LAST
+    try:
+        trainer.fit(module, *loaders, ckpt_path=str(last) if last.is_file() else None)
+    except (OSError, RuntimeError) as error:
+        if not _is_about_writing(error):
+            raise
+        raise TrainingError(
+            f"cannot write into {run}: {error}. What was there before is whole; free some space and run the same "
+            "command again"
+        ) from error
+    if trainer.is_global_zero and not trainer.interrupted:
+        mark_finished(run)
+
+
+def _is_about_writing(error: Exception) -> bool:
+    """A full disk or a forbidden folder; torch reports it as RuntimeError."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO}
+    return "PytorchStreamWriter" in str(error)
+
+
+def _crops(recipe: Recipe, training: UserFaces, validation: UserFaces) -> tuple[FaceCrops, FaceCrops]:
+    return (
+        FaceCrops(
+            training,
+            np.arange(len(training)),
+            recipe.template(0),
+            recipe.seed,
+            recipe.augmentation,
+            with_plain=recipe.masked_image is not None,
+        ),
+        FaceCrops(validation, np.arange(len(validation)), recipe.final_template, seed=None),
+    )
+
+
+def _load_inputs(module: ContrastiveModule, recipe: Recipe, inputs: Inputs, training: FaceCrops) -> dict[str, str]:
+    """Weights and image tokens; the digests of the files that they come from."""
+    loaded = None if inputs.weights is None else load_weights(module.model, inputs.weights)
+    digests = {} if loaded is None else {"weights": loaded.digest}
+    if recipe.masked_image is None:
+        return digests
+    if inputs.image_tokenizer is None:
+        raise SettingsError(f"recipe {recipe.name} has masked_image: name a tokenizer's file with --image-tokenizer")
+    tokenizer = load_image_tokenizer(inputs.image_tokenizer)
+    grid = int(checked_tower(module.model.visual).grid_size[0])
+    tokens = tokens_of(training.faces, recipe.final_template, tokenizer, grid, inputs.data / "tokens")
+    module.add_masked_image(tokenizer.vocabulary, tokens)
+    if loaded is not None and loaded.masked_image:
+        load_head(module.masked_image, loaded.masked_image)
+    return {**digests, "image_tokenizer": tokenizer.digest}
+
+
+def load_head(head: nn.Module | None, tensors: Mapping[str, Tensor]) -> None:
+    """Continues masked image modelling with the head that the weights' file holds.
+
+    Raises:
+        SettingsError: if it is of another size, as with another tokenizer's vocabulary.
+    """
+    assert head is not None
+    try:
+        head.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise SettingsError(f"the weights' masked image head does not fit the tokenizer: {error}") from error
+
+
+def _training_loader(training: FaceCrops, recipe: Recipe, trainer: pl.Trainer) -> DataLoader[Batch]:
     # A permutation by seed and epoch alone, so that a resumed run sees the same order.
     sampler = DistributedSampler(
         training, trainer.world_size, trainer.global_rank, shuffle=True, seed=recipe.seed, drop_last=True
     )
     loader = _loader(training, recipe, trainer.world_size, sampler=sampler, drop_last=True)
-    captions = {view: CaptionIndex(faces, view) for view in recipe.views}
-    module = ContrastiveModule(recipe, captions, steps=recipe.epochs * len(loader))
-    last = run / "checkpoints" / "last.ckpt"
-    trainer.fit(
-        module, loader, _loader(validation, recipe, 1), ckpt_path=str(last) if resume and last.is_file() else None
-    )
-    return last
+    if len(loader) == 0:
+        raise SettingsError(f"{len(training)} training faces do not fill one batch of {recipe.batch_size}")
+    return loader
 
 
-def _loader(crops: FaceCrops, recipe: Recipe, world_size: int, **options: object) -> DataLoader[object]:
+def _loader(crops: FaceCrops, recipe: Recipe, world_size: int, **options: Any) -> DataLoader[Batch]:
     return DataLoader(
         crops,
         batch_size=recipe.batch_size // world_size,
         num_workers=recipe.workers,
-        collate_fn=lambda batch: batch,  # `__getitems__` returns the batch as it is
+        collate_fn=as_it_is,
         pin_memory=torch.cuda.is_available(),
-        **options,  # type: ignore[arg-type]
+        **options,
     )
+
+
+def as_it_is(batch: Batch) -> Batch:
+    """`FaceCrops` gives whole batches."""
+    return batch
 
 
 def _trainer(recipe: Recipe, run: Path, epoch: Callback, devices: int | str) -> pl.Trainer:
-    checkpoints = ModelCheckpoint(
-        dirpath=run / "checkpoints", filename="{epoch:03d}", save_last=True, save_on_train_epoch_end=True
-    )
-    callbacks: list[Callback] = [epoch, checkpoints, LearningRateMonitor("step")]
-    if recipe.ema_decay > 0:
-        callbacks.append(EMAWeightAveraging(decay=recipe.ema_decay, update_every_n_steps=EMA_EVERY))
+    local = os.environ.get("LOCAL_WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
+    count = int(local) if local else devices
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // (count if isinstance(count, int) else 1)))
     return pl.Trainer(
         max_epochs=recipe.epochs,
-        devices=devices,
+        devices=count,
+        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")) if local else 1,
         precision=recipe.precision,  # type: ignore[arg-type]
-        gradient_clip_val=recipe.gradient_clip,
-        callbacks=callbacks,
-        logger=[CSVLogger(run, name="", version=""), TensorBoardLogger(run, name="", version="")],
+        gradient_clip_val=recipe.gradient_clip or None,
+        callbacks=[epoch, *_callbacks(recipe, run)],
+        logger=TensorBoardLogger(run, name="", version=""),
         default_root_dir=run,
         log_every_n_steps=20,
         check_val_every_n_epoch=recipe.validate_every,
+        num_sanity_val_steps=0,
         use_distributed_sampler=False,
+    )
+
+
+def _callbacks(recipe: Recipe, run: Path) -> Iterator[Callback]:
+    yield History(run)
+    yield LearningRateMonitor("step")
+    yield _checkpoint(run, LAST)
+    if recipe.patience:
+        yield EarlyStopping("val/loss", patience=recipe.patience, check_on_train_epoch_end=False)
+        yield _checkpoint(run, BEST, monitor="val/loss", every_n_epochs=recipe.validate_every)
+    if recipe.ema_decay > 0:
+        yield EMAWeightAveraging(decay=recipe.ema_decay, update_every_n_steps=EMA_EVERY)
+
+
+def _checkpoint(run: Path, name: str, **options: Any) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        run / "checkpoints",
+        filename=Path(name).stem,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+        **options,
     )
