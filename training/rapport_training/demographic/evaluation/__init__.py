@@ -1,0 +1,1 @@
+"""Evaluation of the demographic user model: user retrieval (Table I), zero-shot attributes, linear probe, reports."""
