@@ -56,7 +56,7 @@ def _plot_panel(panel: Axes, label: str, labels: list[str], summary: Summary) ->
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
     panel.set_xlim(-0.6, len(labels) - 0.4)
-    panel.yaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    panel.yaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10]))
 
 
 def _name_ticks(panel: Axes, labels: list[str]) -> None:
