@@ -15,7 +15,6 @@ from torch import Tensor
 
 from rapport_edge.errors import RapportError, SettingsError
 
-
 #: What open_clip and timm raise for fields that they do not know or cannot build.
 _BAD_FIELDS = (TypeError, RuntimeError, ValueError, AssertionError)
 
