@@ -11,6 +11,7 @@ import click
 from rapport_edge.cli import UserError
 from rapport_edge.errors import RapportError
 from rapport_training import __version__
+from rapport_training.data.commands import data
 from rapport_training.demographic.commands import demographic
 
 
@@ -34,4 +35,5 @@ def main() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
 
 
+main.add_command(data)
 main.add_command(demographic)

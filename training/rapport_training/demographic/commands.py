@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -36,41 +35,6 @@ def fit(run: Path, recipe: str, seed: int | None, resume: bool, devices: int | N
     settings = load_recipe(recipe_path(recipe))
     checkpoint = run_fit(settings, Inputs(**files), run, seed=seed, resume=resume, devices=devices or "auto")
     click.echo(f"trained: {checkpoint}")
-
-
-@demographic.command()
-@_FACES
-@_RUN
-@_CACHE
-@click.option("--out", type=_PATH, required=True, help="Folder of the bundle.")
-@click.option("--evaluate", "evaluated", type=_PATH, help="Parquet file whose figures go into bundle and model card.")
-@click.option("--version", default="1.0.0", show_default=True, help="Version of the bundle.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
-def export(
-    sources: tuple[Path, ...],
-    run: Path,
-    cache: Path | None,
-    out: Path,
-    evaluated: Path | None,
-    version: str,
-    overwrite: bool,
-) -> None:
-    """Writes a run's bundle: calibrated on the held-out part of the faces it was trained on."""
-    from rapport_training.demographic.export import assemble, load_model, write
-    from rapport_training.demographic.faces import prepare
-    from rapport_training.demographic.measure import measure
-    from rapport_training.demographic.recipe import load_recipe
-
-    recipe = load_recipe(run / "recipe.yaml")
-    model = load_model(recipe, run / "checkpoints" / "last.ckpt")
-    faces = prepare(list(sources), cache or run / "faces", PICTURE_SIDE, os.cpu_count() or 1)
-    trained = assemble(recipe, model, faces)
-    bundle = write(trained, out, version, None, overwrite=overwrite)
-    if evaluated is not None:
-        report = measure(bundle, evaluated)
-        bundle = write(trained, out, version, report, overwrite=True)
-    size = sum(file.stat().st_size for file in bundle.path.iterdir()) / 1e6
-    click.echo(f"exported: {bundle.path} ({size:.1f} MB)")
 
 
 @demographic.command("compare-peer")

@@ -104,7 +104,7 @@ class Recipe(_Part, frozen=True, kw_only=True):
     crop: Crop = Crop()
     stages: list[Stage]
     augmentation: Literal["robot", "flyp", "none"] = "robot"
-    epochs: Count
+    epochs: Count = 10
     validate_every: Count = 1
     patience: CountOrNone = 0
     batch_size: Annotated[int, msgspec.Meta(ge=2)] = 128
