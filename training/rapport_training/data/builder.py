@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from tqdm import tqdm
@@ -77,32 +76,30 @@ def _refuse_empty_splits(summary: Summary) -> None:
         )
 
 
-def _write_splits(rows: Iterable[SourceRow], folder: Path, processes: int, total: int | None) -> Summary:
-    summary = Summary()
-    with ExitStack() as stack:
-        writers = {name: stack.enter_context(SplitWriter(folder / f"{name}.parquet")) for name in SPLITS}
-        bar = stack.enter_context(tqdm(total=total, unit="face"))
-        for row, found in find_landmarks(_usable(rows, summary, bar), processes):
-            _write(row, found, writers[row.split], summary)
-            bar.update()
-    return summary
-
-
-def _usable(rows: Iterable[SourceRow], summary: Summary, bar: tqdm[Any]) -> Iterator[SourceRow]:
-    """Rows with a picture that has not come before."""
+def distinct(rows: Iterable[SourceRow], summary: Summary) -> Iterator[SourceRow]:
+    """The rows with a picture that has not come before; what is left out is counted in `summary`."""
     first: dict[str, tuple[str, Labels]] = {}
     for row in rows:
         if row.image is None:
             summary.leave_out(row.file, row.problem)
-            bar.update()
         elif row.content in first:
+            split, labels = first[row.content]
             summary.duplicates += 1
-            summary.duplicates_across_splits += first[row.content][0] != row.split
-            summary.duplicates_relabelled += first[row.content][1] != row.labels
-            bar.update()
+            summary.duplicates_across_splits += split != row.split
+            summary.duplicates_relabelled += labels != row.labels
         else:
             first[row.content] = (row.split, row.labels)
             yield row
+
+
+def _write_splits(rows: Iterable[SourceRow], folder: Path, processes: int, total: int | None) -> Summary:
+    summary = Summary()
+    with ExitStack() as stack:
+        writers = {name: stack.enter_context(SplitWriter(folder / f"{name}.parquet")) for name in SPLITS}
+        taken = stack.enter_context(tqdm(rows, total=total, unit="face"))
+        for row, found in find_landmarks(distinct(taken, summary), processes):
+            _write(row, found, writers[row.split], summary)
+    return summary
 
 
 def _write(row: SourceRow, found: Found, writer: SplitWriter, summary: Summary) -> None:

@@ -19,10 +19,14 @@ from rapport_training.demographic.captions import FAIRUSER, caption
 OWN = "own"
 _DEFAULT_SPLITS = "0.8,0.1,0.1"
 
-_TEXT = f"""Faces of FairFace with the sentence "{FAIRUSER}", after "Demographic User Modeling for Social Robotics with
-Multimodal Pre-trained Models", Section III-A2. Age, gender and race are what annotators saw in a photograph; they are
-not what a person is. The paper speaks of 100,000 pairs; FairFace publishes 86,744 training and 10,954 validation
-pictures with labels, so a data set from all of it has at most 97,698."""
+_TEXT = f"""Faces of FairFace with the sentence
+
+> {FAIRUSER}
+
+after "Demographic User Modeling for Social Robotics with Multimodal Pre-trained Models", Section III-A2. Age, gender
+and race are what annotators saw in a photograph; they are not what a person is. The paper speaks of 100,000 pairs;
+FairFace publishes 86,744 training and 10,954 validation pictures with labels, so a data set from all of it has at most
+97,698."""
 _LICENCE = "CC BY 4.0"
 _ATTRIBUTION = (
     "FairFace: Kimmo Kärkkäinen and Jungseock Joo, FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age "

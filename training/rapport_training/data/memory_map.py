@@ -75,7 +75,7 @@ def _open_if_current(target: Path, source: Path) -> pa.Table | None:
 def _convert(source: Path, target: Path) -> None:
     key = _key(source)
     with _arrow_errors(source):
-        file = pq.ParquetFile(source)
+        file = pq.ParquetFile(source, page_checksum_verification=True)
         missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names]
         if missing:
             raise DataSetError(f"{source} has no column {', '.join(missing)}")

@@ -25,7 +25,11 @@ class SplitWriter:
 
     def __init__(self, path: Path) -> None:
         self._file = pq.ParquetWriter(
-            path, SCHEMA, compression=_COMPRESSION, use_dictionary=["caption", "age", "gender", "race"]
+            path,
+            SCHEMA,
+            compression=_COMPRESSION,
+            use_dictionary=["caption", "age", "gender", "race"],
+            write_page_checksum=True,  # a flipped bit in a picture would train silently
         )
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
