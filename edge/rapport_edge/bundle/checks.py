@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from rapport_edge.bundle.manifest import (
     MANIFEST_NAME,
     BundleManifest,
+    ClosedText,
     DemographicEncoder,
     FaceEncoderManifest,
     Head,
     Model,
+    OpenText,
     OrdinalHead,
     TensorSpec,
 )
+from rapport_edge.bundle.sensitive import OPEN_TEXT
+from rapport_edge.bundle.vocabulary import split_words
 
 #: What a bundle may hold: models with their external weights, arrays, texts, and the vocabularies of tokenizers.
 FILE_SUFFIXES: Final = (".onnx", ".data", ".npy", ".npz", ".json", ".md", ".txt", ".model")
@@ -37,6 +41,7 @@ def manifest_problems(manifest: BundleManifest) -> Iterator[str]:
         yield from _duplicates([head.name for head in manifest.attributes], "attributes")
         for head in manifest.attributes:
             yield from _head_problems(head)
+        yield from _text_problems(manifest)
 
 
 def referenced_files(manifest: BundleManifest) -> Iterator[str]:
@@ -47,6 +52,8 @@ def referenced_files(manifest: BundleManifest) -> Iterator[str]:
             yield model.golden.file
     if isinstance(manifest, DemographicEncoder):
         yield from (head.array for head in manifest.attributes)
+        if isinstance(manifest.text, OpenText):
+            yield manifest.text.tokenizer
 
 
 def file_name_problem(name: str) -> str | None:
@@ -135,6 +142,8 @@ def _encoder_problems(manifest: FaceEncoderManifest) -> Iterator[str]:
 
 def _head_problems(head: Head) -> Iterator[str]:
     where = f"attribute {head.name!r}"
+    if head.name == OPEN_TEXT:
+        yield f"{where} has a name that policies use for text towers"
     yield from _duplicates([label.casefold() for label in head.labels], f"labels of {where}")
     if any(not label.strip() for label in head.labels):
         yield f"{where} has a blank label"
@@ -147,6 +156,30 @@ def _head_problems(head: Head) -> Iterator[str]:
         yield f"{where}: array {head.array!r} is not an .npy file"
     if isinstance(head, OrdinalHead):
         yield from _bin_problems(head, where)
+
+
+def _text_problems(manifest: DemographicEncoder) -> Iterator[str]:
+    text = manifest.text
+    if text is None:
+        return
+    if manifest.format_version < 2:
+        yield "text needs format version 2"
+    if text.model not in [model.file for model in manifest.models[1:]]:
+        yield f"text names the model {text.model!r}, which is not one of the models after the first"
+    if text.start == text.end or 0 in (text.start, text.end):
+        yield "text: start and end must be two tokens other than 0, which fills up"
+    if isinstance(text, ClosedText):
+        yield from _word_problems(text)
+    elif not text.tokenizer.endswith(".json"):
+        yield f"text: tokenizer {text.tokenizer!r} is not a .json file"
+
+
+def _word_problems(text: ClosedText) -> Iterator[str]:
+    odd = [word for word in text.words if split_words(word) != [word]]
+    if odd:
+        yield f"text: no single words in lower case: {', '.join(map(repr, odd[:5]))}"
+    if any({text.start, text.end} & set(tokens) for tokens in text.words.values()):
+        yield "text: a word has the token of start or end"
 
 
 def _bin_problems(head: OrdinalHead, where: str) -> Iterator[str]:

@@ -24,13 +24,17 @@ class GoldenCase:
     tolerance: float
 
 
-def golden_case(bundle: Bundle) -> GoldenCase | None:
-    """The golden case of the bundle's first model, None when it has none.
+def golden_case(bundle: Bundle, model: Model | None = None) -> GoldenCase | None:
+    """The golden case of a model, None when it has none.
+
+    Args:
+        bundle: whose.
+        model: one of its models; None for the first.
 
     Raises:
         BundleError: if the file is not an .npz archive of plain arrays, or lacks an input or output.
     """
-    model = bundle.manifest.models[0]
+    model = model or bundle.manifest.models[0]
     if model.golden is None:
         return None
     try:

@@ -24,16 +24,18 @@ from rapport_edge.bundle.checks import manifest_problems, prompt_array_problem
 from rapport_edge.bundle.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
+    READABLE_VERSIONS,
     TASKS,
     BundleManifest,
     DemographicEncoder,
     FaceEncoderManifest,
     Head,
     Manifest,
+    TextTower,
     task_of,
 )
 from rapport_edge.bundle.policy import Policy, check_policy
-from rapport_edge.bundle.sensitive import is_sensitive
+from rapport_edge.bundle.sensitive import OPEN_TEXT, is_open, is_sensitive
 from rapport_edge.errors import BundleError
 
 _CHUNK: Final = 1 << 20
@@ -86,9 +88,15 @@ class Bundle:
         return self.manifest.attributes if isinstance(self.manifest, DemographicEncoder) else ()
 
     @property
-    def sensitive_heads(self) -> tuple[str, ...]:
-        """Names of the heads that need a policy."""
-        return tuple(head.name for head in self.heads if is_sensitive(head))
+    def text(self) -> TextTower | None:
+        """The text tower; None for bundles without one, and for every task but demographic-encoder."""
+        return self.manifest.text if isinstance(self.manifest, DemographicEncoder) else None
+
+    @property
+    def sensitive_parts(self) -> tuple[str, ...]:
+        """What needs a policy: heads by their names, and "open-text"."""
+        heads = tuple(head.name for head in self.heads if is_sensitive(head))
+        return (*heads, OPEN_TEXT) if self.text is not None and is_open(self.text) else heads
 
 
 def default_bundle_path() -> Path:
@@ -100,18 +108,18 @@ def load_bundle(path: Path, policy: Policy | None = None) -> Bundle:
     """Reads and verifies a bundle for use on this machine.
 
     Raises:
-        BundleError: as `read_bundle`, or if a head needs a policy that is missing or does not cover it.
+        BundleError: as `read_bundle`, or if a part needs a policy that is missing or does not cover it.
     """
     bundle = read_bundle(path)
     try:
-        check_policy(bundle.sensitive_heads, bundle.manifest_digest, policy)
+        check_policy(bundle.sensitive_parts, bundle.manifest_digest, policy)
     except BundleError as error:
         raise BundleError(f"bundle {path}: {error}") from error
     return bundle
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Reads and verifies a bundle without asking whether its heads are allowed: to inspect or to build one.
+    """Reads and verifies a bundle without asking whether all of it is allowed: to inspect or to build one.
 
     Raises:
         BundleError: if the folder, its manifest, a checksum, a file or an array is not as the format demands.
@@ -175,9 +183,9 @@ def _check_version(text: bytes) -> None:
     if not isinstance(content, dict) or "format_version" not in content:
         raise BundleError(f"{MANIFEST_NAME} has no format_version")
     version, task = content["format_version"], content.get("task")
-    if version != FORMAT_VERSION or isinstance(version, bool):
+    if version not in READABLE_VERSIONS or isinstance(version, bool):
         raise BundleError(
-            f"format version {version!r} is unknown to this program, which reads version {FORMAT_VERSION}; "
+            f"format version {version!r} is unknown to this program, which reads versions up to {FORMAT_VERSION}; "
             "update rapport-edge or export the bundle again"
         )
     if not isinstance(task, str) or task not in TASKS:

@@ -10,7 +10,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-FORMAT_VERSION: Final = 1
+#: Written by this program. Version 1 had no text towers; it is read as well.
+FORMAT_VERSION: Final = 2
+READABLE_VERSIONS: Final = (1, 2)
 MANIFEST_NAME: Final = "bundle.json"
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=100)]
@@ -111,6 +113,40 @@ class OrdinalHead(_Head, tag="ordinal", frozen=True, kw_only=True):
 Head: TypeAlias = CategoricalHead | OrdinalHead
 
 
+TokenId = Annotated[int, Meta(ge=0)]
+
+
+class _TextTower(_Part, tag_field="vocabulary", frozen=True, kw_only=True):
+    """The text side of a dual encoder: token ids (n, context_length) int64 to embeddings that faces compare with.
+
+    A sentence is `start`, its tokens, `end`, and zeros up to `context_length`. `sentences` are those of the model's
+    golden inputs, so that the way from text to tokens is verified, too.
+    """
+
+    model: Text
+    context_length: Annotated[int, Meta(ge=3, le=4096)]
+    start: TokenId
+    end: TokenId
+    sentences: Annotated[tuple[Text, ...], Meta(min_length=1)]
+
+
+class ClosedText(_TextTower, tag="closed", frozen=True, kw_only=True):
+    """Knows the listed words and no others; each has one token, or a few."""
+
+    words: Annotated[
+        dict[Text, Annotated[tuple[Annotated[int, Meta(ge=1)], ...], Meta(min_length=1)]], Meta(min_length=1)
+    ]
+
+
+class OpenText(_TextTower, tag="open", frozen=True, kw_only=True):
+    """Knows every word, through a tokenizer in the format of the `tokenizers` library."""
+
+    tokenizer: Text
+
+
+TextTower: TypeAlias = ClosedText | OpenText
+
+
 class Metric(_Part, frozen=True, kw_only=True):
     """One figure that the bundle was accepted on, over all faces of a split or over one group of them."""
 
@@ -162,9 +198,10 @@ class FaceEncoderManifest(BundleManifest, frozen=True, kw_only=True):
 
 
 class DemographicEncoder(FaceEncoderManifest, tag="demographic-encoder", frozen=True, kw_only=True):
-    """Aligned faces to embeddings and, through prompt embeddings, to attributes."""
+    """Aligned faces to embeddings and, through prompt embeddings, to attributes; with a text tower, sentences, too."""
 
     attributes: Annotated[tuple[Head, ...], Meta(min_length=1)]
+    text: TextTower | None = None
 
 
 class FaceRecognizer(FaceEncoderManifest, tag="face-recognizer", frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
-"""The policy file: with it an operator allows a head that a robot otherwise refuses.
+"""The policy file: with it an operator allows what a robot otherwise refuses.
 
-A policy is a statement, not cryptography: a named person says which heads of which bundle may run, why, and since when.
+A policy is a statement, not cryptography: a named person says which parts of which bundle may run, why, and since when.
 It holds for one bundle only, because it names the SHA-256 of that bundle's `bundle.json`, which in turn holds the
 SHA-256 of every file. Who may write the file is decided by the permissions of the robot's file system.
 """
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from rapport_edge.bundle.manifest import Date, Name, Sha256
+from rapport_edge.bundle.sensitive import OPEN_TEXT
 from rapport_edge.errors import BundleError
 
 #: At least a few words that say more than "yes".
@@ -26,7 +27,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What the operator allows.
 
     Attributes:
-        allow: names of heads, such as "race".
+        allow: names of heads, such as "race", or "open-text" for a text tower that knows every word.
         reason: why this deployment may infer it, such as the exemption that applies.
         operator: the person who takes responsibility.
         date: the day of the decision, ISO 8601.
@@ -60,24 +61,23 @@ def load_policy(path: Path) -> Policy:
 
 
 def check_policy(sensitive: tuple[str, ...], manifest_digest: str, policy: Policy | None) -> None:
-    """Refuses sensitive heads that no policy allows.
+    """Refuses sensitive parts that no policy allows.
 
     Args:
-        sensitive: names of the bundle's sensitive heads.
+        sensitive: names of the bundle's sensitive heads, and "open-text".
         manifest_digest: SHA-256 of the bundle's `bundle.json`.
         policy: None if the operator named none.
 
     Raises:
-        BundleError: if there are sensitive heads and the policy is missing, made for another bundle, or silent on one.
+        BundleError: if there are sensitive parts and the policy is missing, made for another bundle, or silent on one.
     """
     if not sensitive:
         return
-    heads = ", ".join(sensitive)
     if policy is None:
         raise BundleError(
-            f"the bundle infers {heads} from faces; only age and gender, in their known labels, run without a policy "
-            "(in the EU it is prohibited to infer race, belief or orientation: AI Act, Article 5(1)(g)); export it "
-            'without that head, or name a policy file with "allow", "reason", "operator", "date" and '
+            f"the bundle {_deed(sensitive)}; only age and gender, in their known labels and words, run without a "
+            "policy (in the EU it is prohibited to infer race, belief or orientation: AI Act, Article 5(1)(g)); export "
+            'it without that part, or name a policy file with "allow", "reason", "operator", "date" and '
             f'"bundle": "{manifest_digest}"'
         )
     if policy.bundle != manifest_digest:
@@ -85,3 +85,10 @@ def check_policy(sensitive: tuple[str, ...], manifest_digest: str, policy: Polic
     missing = [name for name in sensitive if name not in policy.allow]
     if missing:
         raise BundleError(f"the policy does not allow {', '.join(missing)}; it allows {', '.join(policy.allow)}")
+
+
+def _deed(sensitive: tuple[str, ...]) -> str:
+    """What the bundle does, in words."""
+    heads = ", ".join(name for name in sensitive if name != OPEN_TEXT)
+    deeds = [f"infers {heads} from faces"] if heads else []
+    return " and ".join([*deeds, "finds faces by any word (open-text)"] if OPEN_TEXT in sensitive else deeds)

@@ -1,4 +1,6 @@
-"""Which heads run without a policy: age and gender in their known labels; any other may infer what the law protects.
+"""What runs without a policy: age and gender in their known labels, asked for in words that speak of nothing else.
+
+Any other head, and a text tower with other words, may infer what the law protects.
 
 Inferring race, political opinions, trade-union membership, religious or philosophical beliefs, sex life or sexual
 orientation from biometric data is prohibited in the EU (AI Act, Regulation 2024/1689, Article 5(1)(g)). No word
@@ -10,8 +12,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from rapport_edge.bundle.manifest import CategoricalHead, Head, OrdinalHead
+from rapport_edge.bundle.manifest import CategoricalHead, ClosedText, Head, OrdinalHead, TextTower
+from rapport_edge.bundle.vocabulary import ALLOWED_WORDS
 from rapport_edge.labels import AGE_BINS, GENDERS
+
+#: What a policy calls a text tower that knows more words than `rapport_edge.bundle.vocabulary` lists.
+OPEN_TEXT: Final = "open-text"
 
 #: Kind, name and label set of the heads that need no policy.
 _ALLOWED: Final = (
@@ -23,3 +29,8 @@ _ALLOWED: Final = (
 def is_sensitive(head: Head) -> bool:
     """True unless a head is age or gender, with exactly the labels of `rapport_edge.labels`."""
     return (type(head), head.name, frozenset(head.labels)) not in _ALLOWED
+
+
+def is_open(text: TextTower) -> bool:
+    """True unless a text tower knows nothing but words about gender and age."""
+    return not isinstance(text, ClosedText) or not ALLOWED_WORDS.issuperset(text.words)

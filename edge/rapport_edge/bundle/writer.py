@@ -41,10 +41,10 @@ def write_bundle(
         manifest: with `files` empty; checksums are computed here.
         files: the content by file name.
         overwrite: replace a bundle that is already there.
-        sensitive: names of heads that need a policy and that are wanted nevertheless, such as "race".
+        sensitive: names of parts that need a policy and that are wanted nevertheless, such as "race" or "open-text".
 
     Raises:
-        BundleError: if the folder exists, the manifest and the files do not fit, a sensitive head was not asked for by
+        BundleError: if the folder exists, the manifest and the files do not fit, a sensitive part was not asked for by
             name, or the disk refuses.
     """
     folder = folder.absolute()
@@ -72,10 +72,10 @@ def _check_place(folder: Path, overwrite: bool) -> None:
 
 
 def _check_sensitive(bundle: Bundle, asked_for: Collection[str]) -> None:
-    unasked = [name for name in bundle.sensitive_heads if name not in asked_for]
+    unasked = [name for name in bundle.sensitive_parts if name not in asked_for]
     if unasked:
         raise BundleError(
-            f"attributes {', '.join(unasked)} need a policy on a robot, because they may infer what the law protects; "
+            f"{', '.join(unasked)} need a policy on a robot, because they may infer what the law protects; "
             "a bundle leaves them out unless the export asks for them by name"
         )
 

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from rapport_edge.bundle import Bundle
-    from rapport_edge.bundle.manifest import BundleManifest, Head
+    from rapport_edge.bundle.manifest import BundleManifest, Head, TextTower
 
 
 @click.command("inspect")
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def command(path: Path | None) -> None:
     """Verifies a bundle and prints what it is: task, heads, figures, data sets and licences.
 
-    Checksums, manifest and arrays are verified, the model is loaded, and its golden inputs are run on the CPU. Heads
+    Checksums, manifest and arrays are verified, the model is loaded, and its golden inputs are run on the CPU. Parts
     that need a policy are named, not refused.
     """
     from rapport_edge.bundle import default_bundle_path, read_bundle
@@ -30,23 +30,24 @@ def command(path: Path | None) -> None:
 
 
 def _verify(bundle: Bundle) -> str:
-    """Loads every model; the first must answer the golden inputs as its exporter did."""
+    """Loads every model; each must answer its golden inputs as its exporter did."""
     from rapport_edge.bundle.golden import check_golden, golden_case
     from rapport_edge.bundle.manifest import FaceEncoderManifest
-    from rapport_edge.encoding import FaceEncoder
+    from rapport_edge.encoding import FaceEncoder, create_text_encoder
     from rapport_edge.engines import EngineSettings, create_engine
 
-    engines = [
-        create_engine(bundle.path / model.file, EngineSettings(name="onnxruntime-cpu"))
-        for model in bundle.manifest.models
-    ]
+    settings = EngineSettings(name="onnxruntime-cpu")
+    engines = [create_engine(bundle.path / model.file, settings) for model in bundle.manifest.models]
     if isinstance(bundle.manifest, FaceEncoderManifest):
         FaceEncoder(bundle, engines[0])  # holds the manifest against the graph
-    case = golden_case(bundle)
-    if case is None:
+    if bundle.text is not None:
+        create_text_encoder(bundle, settings)  # reads the golden sentences
+    cases = [golden_case(bundle, model) for model in bundle.manifest.models]
+    found = [(check_golden(case, run), case.tolerance) for case, run in zip(cases, engines, strict=True) if case]
+    if not found:
         return "verified: checksums and graph; the bundle has no golden inputs"
-    difference = check_golden(case, engines[0])
-    return f"verified: checksums, graph, golden inputs (largest difference {difference:.2g} of {case.tolerance:g})"
+    differences = ", ".join(f"{difference:.2g} of {tolerance:g}" for difference, tolerance in found)
+    return f"verified: checksums, graph, golden inputs (largest difference {differences})"
 
 
 def _identity(bundle: Bundle) -> Iterator[str]:
@@ -66,8 +67,16 @@ def _identity(bundle: Bundle) -> Iterator[str]:
 def _heads(bundle: Bundle) -> Iterator[str]:
     for head in bundle.heads:
         yield f"head      {head.name}: {', '.join(head.labels)}; {_unknown_rule(head)}"
-    if bundle.sensitive_heads:
-        yield f"policy    needed for {', '.join(bundle.sensitive_heads)} (AI Act, Article 5(1)(g))"
+    if bundle.text is not None:
+        yield f"text      {_vocabulary(bundle.text)}, sentences of at most {bundle.text.context_length - 2} tokens"
+    if bundle.sensitive_parts:
+        yield f"policy    needed for {', '.join(bundle.sensitive_parts)} (AI Act, Article 5(1)(g))"
+
+
+def _vocabulary(text: TextTower) -> str:
+    from rapport_edge.bundle.manifest import ClosedText
+
+    return f"{len(text.words)} words" if isinstance(text, ClosedText) else "every word"
 
 
 def _unknown_rule(head: Head) -> str:

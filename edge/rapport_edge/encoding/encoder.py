@@ -52,8 +52,8 @@ class FaceEncoder:
         if not isinstance(manifest, FaceEncoderManifest):
             raise BundleError(f"bundle {bundle.path} is a {task_of(manifest)}, not a face encoder")
         model = manifest.models[0]
-        _check_tensors(bundle, model.inputs, engine.inputs)
-        _check_tensors(bundle, model.outputs, engine.outputs)
+        check_tensors(bundle, model.inputs, engine.inputs)
+        check_tensors(bundle, model.outputs, engine.outputs)
         self._bundle = bundle
         self._engine = engine
         self._input = model.inputs[0]
@@ -114,7 +114,7 @@ class FaceEncoder:
         batch = self._input.shape[0]
         step = batch if isinstance(batch, int) else len(tensor)
         parts = [self._run(tensor[start : start + step], step) for start in range(0, len(tensor), step)]
-        return _unit_length(np.concatenate(parts))
+        return unit_length(np.concatenate(parts))
 
     def _run(self, tensor: NDArray[Any], batch: int) -> FloatArray:
         """One engine call; a graph of fixed batch size gets the last faces padded with black ones."""
@@ -127,15 +127,24 @@ class FaceEncoder:
         return np.asarray(output[:count], dtype=np.float32)
 
 
-def _unit_length(vectors: FloatArray) -> FloatArray:
+def unit_length(vectors: FloatArray) -> FloatArray:
+    """Rows at unit length.
+
+    Raises:
+        ModelError: if one is not finite or zero.
+    """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or (lengths < 1e-12).any():
         raise ModelError("the encoder's embeddings are not finite or have no direction; the model is damaged")
     return np.asarray(vectors / lengths, dtype=np.float32)
 
 
-def _check_tensors(bundle: Bundle, stated: Sequence[TensorSpec], found: Sequence[TensorInfo]) -> None:
-    """The manifest's inputs or outputs are the graph's: names, types and fixed sizes."""
+def check_tensors(bundle: Bundle, stated: Sequence[TensorSpec], found: Sequence[TensorInfo]) -> None:
+    """The manifest's inputs or outputs are the graph's: names, types and fixed sizes.
+
+    Raises:
+        BundleError: naming what the manifest says and what the graph has.
+    """
     for spec, info in zip(stated, found, strict=False):
         fixed = [(a, b) for a, b in zip(spec.shape, info.shape, strict=False) if isinstance(a, int) and b is not None]
         agrees = spec.name == info.name and spec.dtype == info.dtype and len(spec.shape) == len(info.shape)

@@ -78,7 +78,7 @@ def test_refuses_what_is_no_folder(tmp_path: Path) -> None:
         (b"[1]", "no format_version"),
         (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "not JSON"),
-        (b'{"format_version": 2, "task": "demographic-encoder"}', "format version 2 is unknown"),
+        (b'{"format_version": 3, "task": "demographic-encoder"}', "format version 3 is unknown"),
         (b'{"format_version": true}', "format version True is unknown"),
         (b'{"format_version": 1, "task": "mind-reader"}', "'mind-reader' is unknown; known are demographic-encoder"),
         (b'{"format_version": 1, "task": ["demographic-encoder"]}', "is unknown; known are"),
@@ -208,7 +208,7 @@ def test_refuses_arrays_that_do_not_fit(tiny_bundle: Bundle, data: bytes, reason
 
 def test_reads_a_sensitive_bundle_only_to_look_at_it(tmp_path: Path) -> None:
     bundle = write_tiny(tmp_path / "race", race_head(), sensitive=("race",))
-    assert read_bundle(bundle.path).sensitive_heads == ("race",)
+    assert read_bundle(bundle.path).sensitive_parts == ("race",)
     with pytest.raises(BundleError, match=bundle.manifest_digest):
         load_bundle(bundle.path)
 

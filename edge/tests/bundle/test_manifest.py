@@ -29,6 +29,7 @@ SECTIONS = {
     "golden": [format_module.Golden],
     "crop": [format_module.Crop],
     "attributes[]": [format_module.CategoricalHead, format_module.OrdinalHead],
+    "text": [format_module.ClosedText, format_module.OpenText],
     "calibration": [format_module.Calibration],
     "metrics[]": [format_module.Metric],
     "datasets[]": [format_module.DataSet],
@@ -59,6 +60,7 @@ def test_the_page_lists_every_field() -> None:
         expected[section] = names
     expected["Every task"].add("task")
     expected["attributes[]"].add("kind")
+    expected["text"].add("vocabulary")
     assert _tables() == expected
 
 

@@ -34,7 +34,7 @@ def _policy(made_for: Bundle, **changes: object) -> Policy:
 
 
 def test_a_policy_allows_what_it_names(race_bundle: Bundle) -> None:
-    assert load_bundle(race_bundle.path, _policy(race_bundle)).sensitive_heads == ("race",)
+    assert load_bundle(race_bundle.path, _policy(race_bundle)).sensitive_parts == ("race",)
 
 
 def test_a_policy_is_for_one_bundle_and_its_heads(race_bundle: Bundle) -> None:
@@ -115,4 +115,4 @@ def test_age_and_gender_need_none() -> None:
 
 
 def test_the_installed_bundle_needs_none() -> None:
-    assert load_bundle(default_bundle_path()).sensitive_heads == ()
+    assert load_bundle(default_bundle_path()).sensitive_parts == ()
