@@ -43,3 +43,13 @@ def tiny_recipe(tmp_path: Path) -> Path:
     path = tmp_path / "recipe.yaml"
     path.write_text(TINY_RECIPE)
     return path
+
+
+@pytest.fixture(scope="session")
+def fair_user(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A FairUser data set made from `few_faces`."""
+    from rapport_training.data.fairuser import FairUserSettings, build_fairuser
+
+    out = tmp_path_factory.mktemp("data") / "fairuser"
+    build_fairuser(FairUserSettings([few_faces], splits="0.6,0.2,0.2"), out, command="made by a test", processes=1)
+    return out

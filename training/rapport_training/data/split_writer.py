@@ -29,6 +29,7 @@ class SplitWriter:
             SCHEMA,
             compression=_COMPRESSION,
             use_dictionary=["caption", "age", "gender", "race"],
+            write_statistics=False,  # they would repeat whole pictures as least and greatest values
             write_page_checksum=True,  # a flipped bit in a picture would train silently
         )
         self._rows: list[dict[str, Any]] = []
