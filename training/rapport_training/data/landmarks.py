@@ -53,6 +53,10 @@ def find_landmarks(rows: Iterable[SourceRow], processes: int) -> Iterator[tuple[
         rows: each with a picture.
         processes: that decode and detect at the same time.
     """
+    if processes == 1:
+        detector = create_detector(DETECTOR)
+        yield from ((row, examine(row.image or b"", detector)) for row in rows)
+        return
     spawn = get_context("spawn")  # a fork would copy the locks of the runtime's threads, but not the threads
     waiting: deque[tuple[Sequence[SourceRow], Future[list[Found]]]] = deque()
     with ProcessPoolExecutor(processes, spawn, initializer=_start_worker) as pool:
