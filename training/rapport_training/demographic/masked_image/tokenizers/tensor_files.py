@@ -66,15 +66,24 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         with torch.serialization.safe_globals([(InertModule, name) for name in MODULE_CLASSES]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        refused = str(error).partition("GLOBAL ")[2].split()
-        reason = f"it names {refused[0]}, which is not a tensor" if refused else "it is no file of tensors"
-        raise ImageTokenizerError(f"{path} was not read: {reason}") from error
+        raise ImageTokenizerError(f"{path} was not read: {_reason(str(error))}") from error
     except (RuntimeError, EOFError, KeyError, ValueError, AttributeError, TypeError) as error:
         raise ImageTokenizerError(f"{path} is damaged or not a file of torch.save: {_first_line(error)}") from error
     tensors = dict(_tensors_of(content, ""))
     if not tensors:
         raise ImageTokenizerError(f"{path} holds no tensors")
     return tensors
+
+
+def _reason(refusal: str) -> str:
+    """Why torch's restricted unpickler stopped, in one line."""
+    if "Only persistent_load of storage is allowed" in refusal:
+        return (
+            "it is a whole module in the format of torch before 1.6, which cannot be read without running it; where "
+            "you trust it, convert it once: torch.save(torch.load(FILE, weights_only=False).state_dict(), 'encoder.pt')"
+        )
+    refused = refusal.partition("GLOBAL ")[2].split()
+    return f"it names {refused[0]}, which is not a tensor" if refused else "it is no file of tensors"
 
 
 def _first_line(error: Exception) -> str:
