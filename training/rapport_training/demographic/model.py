@@ -11,7 +11,7 @@ from open_clip import list_models
 from open_clip.factory import get_model_config
 from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.tokenizer import SimpleTokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from rapport_edge.errors import RapportError, SettingsError
 
@@ -100,14 +100,11 @@ def build_model(config: str | Mapping[str, Any]) -> CLIP | CustomTextCLIP:
     kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
     vision = {**settings.pop("vision_cfg"), "timm_model_pretrained": False}
     try:
-        return kind(vision_cfg=vision, text_cfg=dict(settings.pop("text_cfg")), **settings)
-    except (
-        TypeError,
-        RuntimeError,
-        ValueError,
-        AssertionError,
-    ) as error:  # what open_clip and timm raise for bad fields
+        model = kind(vision_cfg=vision, text_cfg=dict(settings.pop("text_cfg")), **settings)
+        _set_image_size(model.visual)
+    except _BAD_FIELDS as error:
         raise SettingsError(f"model {what}: {error}") from error
+    return model
 
 
 def build_tokenizer(config: str | Mapping[str, Any], *, truncate: bool = False) -> CaptionTokenizer:
@@ -137,6 +134,14 @@ def encode_prompts(model: CLIP | CustomTextCLIP, tokenizer: Tokenizer, prompts: 
     """(len(prompts), d) unit vectors."""
     device = model.logit_scale.device
     return model.encode_text(tokenizer(prompts).to(device), normalize=True)
+
+
+def _set_image_size(visual: nn.Module) -> None:
+    """Tells a timm transformer the configuration's image_size; open_clip leaves it at what timm's name stands for."""
+    patches = getattr(getattr(visual, "trunk", None), "patch_embed", None)
+    built_for = getattr(patches, "img_size", None)
+    if built_for is not None and tuple(built_for) != tuple(visual.image_size):
+        visual.set_input_size(visual.image_size)
 
 
 def _refuse_other_kinds(settings: Mapping[str, Any], what: str) -> None:

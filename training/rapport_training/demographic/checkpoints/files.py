@@ -180,6 +180,7 @@ def _explain(file: Path, error: BaseException) -> str:
             f"{file} holds more than tensors: opening it would call {named.group(1)}. Such a file can run any program; "
             "ask its author for a file of safetensors"
         )
-    reason = str(error).strip().splitlines()
-    text = reason[0] if reason and "weights_only" not in reason[0] else "its pickle cannot be read as tensors"
-    return f"{file} is damaged, perhaps cut short: {text}"
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    if "weights_only" in reason[0]:
+        return f"{file} is damaged or no checkpoint: its pickle cannot be read as tensors"
+    return f"{file} is damaged, perhaps cut short: {reason[0]}"

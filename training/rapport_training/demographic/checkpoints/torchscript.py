@@ -44,7 +44,7 @@ class _Module:
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
-            raise pickle.UnpicklingError(f"{self.class_name} restores itself by code")
+            raise pickle.UnpicklingError(f"GLOBAL {self.class_name}.__setstate__ is code of the archive")
         self.attributes = state
 
 
