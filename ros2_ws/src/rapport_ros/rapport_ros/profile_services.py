@@ -17,16 +17,18 @@ from rclpy.node import Node
 from rapport_edge.errors import RapportError, StoreError
 from rapport_edge.profiles.person_manager import PersonManager
 from rapport_edge.profiles.profile import Profile, assemble
+from rapport_edge.profiles.sentence_search import SentenceSearch
 from rapport_edge.store import ProfileStore, StoreBusyError
 from rapport_msgs import action, srv
 from rapport_msgs.msg import UserProfile
+from rapport_ros.conversions import floats
 from rapport_ros.profile_messages import CONSENT_FROM_MESSAGE
 
-NO_TEXT_TOWER = "persons are found by a sentence through a bundle with a text tower, and no bundle has one yet"
 NO_RANKER = "items are ranked by an interest-ranker bundle, and this node has none"
 NO_WRITER = "profiles are written by a profile-writer bundle, and this node has none"
 
-DEFAULT_FOUND = 100
+DEFAULT_LISTED = 100
+DEFAULT_FOUND = 10
 #: The audit log takes names of this length.
 MOST_OF_ACTOR = 200
 UNNAMED = "(unnamed)"
@@ -40,6 +42,7 @@ class ProfileServices:
         lock: held for each request.
         store: the profile store.
         people: who is in view.
+        search: sentences to queries.
         to_message: a profile as its message, stamped.
         changed: called after each request that may have changed something.
     """
@@ -50,6 +53,7 @@ class ProfileServices:
         lock: AbstractContextManager[Any],
         store: ProfileStore,
         people: PersonManager,
+        search: SentenceSearch,
         to_message: Callable[[Profile], UserProfile],
         changed: Callable[[], None],
     ) -> None:
@@ -57,6 +61,7 @@ class ProfileServices:
         self._lock = lock
         self._store = store
         self._people = people
+        self._search = search
         self._to_message = to_message
         self._changed = changed
         handlers: tuple[tuple[str, str, Any, Callable[[Any, Any], None]], ...] = (
@@ -120,7 +125,7 @@ class ProfileServices:
         response.profile = self._to_message(profile)
 
     def _list_profiles(self, request: Any, response: Any) -> None:
-        limit = request.limit or DEFAULT_FOUND
+        limit = request.limit or DEFAULT_LISTED
         page = self._store.profiles(limit, request.offset, request.include_anonymous)
         self._store.record_request(request.requester, "list", "", f"{len(page.profiles)} profiles")
         in_view = self._people.in_view
@@ -151,7 +156,15 @@ class ProfileServices:
         response.profile = self._to_message(profile)
 
     def _find_users(self, request: Any, response: Any) -> None:
-        raise StoreError(NO_TEXT_TOWER)
+        """Only persons with granted consent are searched; the audit holds how many were found, not the sentence."""
+        query = self._search.query(request.sentence)
+        matches = self._store.candidates(query.embedding, query.model_digest, request.limit or DEFAULT_FOUND)
+        found = [(p, m.similarity) for m in matches if (p := self._people.profile(m.user_id)) is not None]
+        self._store.record_request(request.requester, "find", "", f"{len(found)} profiles")
+        response.profiles = [self._to_message(profile) for profile, _ in found]
+        response.scores = floats([similarity for _, similarity in found])
+        if query.unknown:
+            response.message = f"not understood and left out: {', '.join(query.unknown)}"
 
     def _rank_items(self, request: Any, response: Any) -> None:
         raise StoreError(NO_RANKER)

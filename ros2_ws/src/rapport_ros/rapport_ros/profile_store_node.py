@@ -15,6 +15,7 @@ from rapport_edge.errors import BundleError, StoreError
 from rapport_edge.profiles.identity import IdentityMap
 from rapport_edge.profiles.person_manager import PersonManager
 from rapport_edge.profiles.profile import Profile
+from rapport_edge.profiles.sentence_search import SentenceSearch
 from rapport_edge.store import EventKind, ProfileEvent, ProfileStore
 from rapport_msgs.msg import DemographicEstimate, FaceArray, UserProfile
 from rapport_ros import rep155
@@ -63,6 +64,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._settings = settings
         self._estimates, self._published, self._drops = RateMeter(), RateMeter(), DropCounter()
         recogniser = _recogniser(settings.recognizer_bundle)
+        self._search = SentenceSearch(settings.find)
         path = database_path(settings.database)
         self._store = ProfileStore(path, settings.store, self._now, self._on_store_event)
         digest, threshold = recogniser or (None, 1.0)
@@ -71,7 +73,10 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._purge()
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         known = self._store.profiles(limit=0, include_anonymous=False).total
-        self.get_logger().info(f"{path}: {known} known persons; recogniser: {digest or 'none'}")
+        self.get_logger().info(
+            f"{path}: {known} known persons; recogniser: {digest or 'none'}; "
+            f"search by sentence: {self._search.obstacle or 'ready'}"
+        )
 
     def tear_down(self) -> None:
         """Closes the database; anonymous persons are gone."""
@@ -90,7 +95,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
 
             self._person_topics = PersonTopics(self, self._on_match)
         self._offers = ProfileServices(
-            self, self._lock, self._store, self._people, self._message, self._publish_changes
+            self, self._lock, self._store, self._people, self._search, self._message, self._publish_changes
         )
         self._inputs = [
             self.create_subscription(DemographicEstimate, "demographics", self._on_estimate, RESULTS),
@@ -230,6 +235,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
                 "persons not written yet": people.unsaved,
                 "last store failure": people.store_calls.last_failure or "none",
                 "recogniser": self._settings.recognizer_bundle or "none",
+                "search by sentence": self._search.obstacle or "ready",
             }
             values |= {f"dropped {reason}": count for reason, count in self._drops.counts().items()}
             if people.store_calls.last_failure:

@@ -146,7 +146,7 @@ def test_a_merge_is_told_and_both_ids_lead_to_one_person(house: House) -> None:
         (srv.ForgetUser, "forget_user", {"user_id": "person_x"}, "nobody is known"),
         (srv.ExportUser, "export_user", {"user_id": "person_x"}, "nobody is known"),
         (srv.MergeUsers, "merge_users", {"user_id": "person_x", "other_user_id": "person_y"}, "nobody is known"),
-        (srv.FindUsers, "find_users", {"sentence": "a man of about 60 years"}, "text tower"),
+        (srv.FindUsers, "find_users", {"sentence": "a man of about 60 years"}, "find.allowed_attributes is empty"),
         (srv.RankItems, "rank_items", {"user_id": "person_x"}, "interest-ranker"),
     ],
 )  # fmt: skip
@@ -252,6 +252,8 @@ def test_a_database_that_cannot_be_used_refuses_to_configure(graph: Any, tmp_pat
     ("parameters", "reason"),
     [
         ({"recognizer_bundle": "/nowhere"}, "no such folder"),
+        ({"find.allowed_attributes": ["race"]}, "sentences may speak of gender, age"),
+        ({"find.allowed_attributes": ["age"], "find.bundle_path": "/nowhere"}, "no such folder"),
         ({"identity.agreeing_views": 0}, "agreeing_views"),
         ({"databse": "x"}, "unknown parameter databse"),
     ],
