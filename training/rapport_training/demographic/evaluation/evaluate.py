@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from rapport_training.demographic.evaluation.linear_probe import linear_probe, p
 from rapport_training.demographic.evaluation.result import FORMAT, DataSummary, Result, Retrieval
 from rapport_training.demographic.evaluation.retrieval import Pairs, Setting, retrieve
 from rapport_training.demographic.evaluation.zero_shot import Split, zero_shot
+
+#: Of the curve over pool sizes; the whole test set follows.
+POOL_SIZES = (4, 16, 64, 256, 1024, 4096)
 
 #: Fewer labelled faces than this calibrate nothing.
 SMALLEST_VALIDATION = 20
@@ -113,7 +117,6 @@ class Evaluator:
         images = self._cache.faces(encoder, model, test)
         texts = encoder.embed_texts([str(text) for text in np.unique(test.caption)])
         pairs = Pairs.of(images, texts, test.caption, test.content)
-        retrieval = [Retrieval(setting=setting, figures=retrieve(pairs, setting)) for setting in self._plan.settings]
         attributes = _AttributeMeasurement(self._plan, self._cache, encoder, model, data)
         zero, probe = attributes.run(images)
         return Result(
@@ -123,7 +126,8 @@ class Evaluator:
             model=model,
             data=data.key,
             summary=DataSummary.of(data.splits),
-            retrieval=retrieval,
+            retrieval=_asked(pairs, self._plan.settings),
+            by_pool=_asked(pairs, _growing_pools(len(pairs))),
             zero_shot=zero,
             probe=probe,
             skipped=attributes.skipped,
@@ -175,6 +179,15 @@ class _AttributeMeasurement:
         if rows is not None:
             labelled = labelled.among(rows)
         return Split(self._cache.faces(self._encoder, self._model, faces, labelled.rows), labelled)
+
+
+def _asked(pairs: Pairs, settings: Sequence[Setting]) -> list[Retrieval]:
+    return [Retrieval(setting=setting, figures=retrieve(pairs, setting)) for setting in settings]
+
+
+def _growing_pools(count: int) -> list[Setting]:
+    sizes = [size for size in POOL_SIZES if size < count]
+    return [Setting(pool=pool, match=match) for match in ("image", "profile") for pool in (*sizes, "whole")]
 
 
 def _read(path: Path | None) -> Result | None:

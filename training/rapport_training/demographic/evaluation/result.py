@@ -68,6 +68,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         model: SHA-256 of all that decides an embedding.
         data: key of the test set; `summary` says what it was.
         retrieval: by setting.
+        by_pool: the same for pools of growing size, for the curve in the report.
         zero_shot, probe: None if they were not measured; `skipped` says why.
         skipped: by what was left out, the reason.
         seconds: wall-clock time of the evaluation.
@@ -81,6 +82,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     summary: DataSummary
     retrieval: list[Retrieval]
+    by_pool: list[Retrieval] = []
     zero_shot: Attributes | None
     probe: Attributes | None
     skipped: dict[str, str]

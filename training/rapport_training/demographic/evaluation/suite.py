@@ -13,7 +13,7 @@ from rapport_training.demographic.evaluation.retrieval import Setting
 #: The variant that was not fine-tuned.
 OUT_OF_THE_BOX = "out_of_the_box"
 
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[^=]+$")]
 
 
 class SuiteModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,8 +61,10 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return [OUT_OF_THE_BOX, *self.data]
 
     def title(self, variant: str) -> str:
-        """For headings: "fine-tuned on FairUser"."""
-        return "out of the box" if variant == OUT_OF_THE_BOX else f"fine-tuned on {self.data[variant]}"
+        """For headings: "fine-tuned on FairUser"; a variant of another origin is its own title."""
+        if variant == OUT_OF_THE_BOX:
+            return "out of the box"
+        return f"fine-tuned on {self.data[variant]}" if variant in self.data else variant
 
 
 def load_suite(path: Path) -> Suite:
