@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from rapport_training.data.genuser_command import genuser
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -63,3 +65,6 @@ def fairuser(  # noqa: PLR0913 - one argument per option
     summary = build_fairuser(settings, out, command=command, processes=workers, overwrite=overwrite)
     counts = ", ".join(f"{split.rows} {name}" for name, split in summary.splits.items())
     click.echo(f"made: {out} ({counts})")
+
+
+data.add_command(genuser)
