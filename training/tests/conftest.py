@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,11 @@ pytest.importorskip("torch", reason="the training package is not installed (it n
 pytest.importorskip("rapport_training", reason="the training package is not installed (it needs Python 3.11)")
 
 import pyarrow.parquet as pq
+
+# Modules that several tests share; tests are no package, so that there is no other way to them.
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
+
+from chat_server import ChatServer
 
 TINY_RECIPE = """
 name: test-model
@@ -53,3 +61,14 @@ def fair_user(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     out = tmp_path_factory.mktemp("data") / "fairuser"
     build_fairuser(FairUserSettings([few_faces], splits="0.6,0.2,0.2"), out, command="made by a test", processes=1)
     return out
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    """An endpoint on this machine."""
+    with ChatServer() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
