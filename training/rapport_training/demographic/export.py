@@ -1,69 +1,73 @@
-"""`rapport-train demographic export`: from a run to a bundle that robots load."""
+"""`rapport-train demographic export`: from a trained model to a bundle that robots load."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
 
-from rapport_edge.alignment import align
+from rapport_edge.alignment import CropTemplate
 from rapport_edge.bundle import Bundle, write_bundle
-from rapport_edge.bundle.manifest import (
-    Calibration,
-    CategoricalHead,
-    Crop,
-    DataSet,
-    DemographicEncoder,
-    Golden,
-    Head,
-    ImageInput,
-    Licence,
-    Metric,
-    Model,
-    OrdinalHead,
-    TensorSpec,
-)
-from rapport_edge.detection import DetectorSettings, create_detector
-from rapport_edge.encoding.preprocessing import to_input
-from rapport_edge.engines import EngineSettings, create_engine
-from rapport_edge.errors import RapportError, SettingsError
+from rapport_edge.bundle.manifest import FORMAT_VERSION, Crop, DataSet, DemographicEncoder, Head, Licence, Model
+from rapport_edge.bundle.sensitive import OPEN_TEXT
 from rapport_edge.evaluation import Report
 from rapport_edge.faces import FloatArray
-from rapport_edge.labels import AGE_BINS, AGE_EDGES, GENDERS
+from rapport_training.commit import current_commit
+from rapport_training.data.user_faces import UserFaces
+from rapport_training.demographic.bundle_parts import (
+    GOLDEN_NAME,
+    ONNX_NAME,
+    data_set_of,
+    head_of,
+    image_model,
+    metrics_of,
+)
 from rapport_training.demographic.calibration import fit_calibration
-from rapport_training.demographic.captions import caption
+from rapport_training.demographic.captions import SENTENCE
 from rapport_training.demographic.dataset import FaceCrops
-from rapport_training.demographic.faces import Faces, is_held_out
-from rapport_training.demographic.model import CLIP, build_model, build_tokenizer, encode_prompts
-from rapport_training.demographic.model_card import model_card
+from rapport_training.demographic.dual_encoder import DualEncoder
+from rapport_training.demographic.export_faces import GOLDEN, crops_of, embed, embed_all, golden_faces, labelled
+from rapport_training.demographic.model import CLIP
+from rapport_training.demographic.model_card import CARD_NAME, model_card
 from rapport_training.demographic.onnx_export import (
     ExportedEncoder,
-    export_onnx,
+    export_image_tower,
+    is_convolutional,
     round_weights_to_fp16,
     store_weights_as_fp16,
 )
+from rapport_training.demographic.parity import check_parity, relative_distance
+from rapport_training.demographic.prompts import embed_prompts, prompts_of
 from rapport_training.demographic.recipe import Recipe
+from rapport_training.demographic.text_export import TextFiles, export_text
 
-ONNX_NAME, GOLDEN_NAME, CARD_NAME = "image_encoder.onnx", "golden.npz", "MODEL_CARD.md"
+#: Real faces on which graph and PyTorch are compared at each export.
+_COMPARED = 16
 
-#: Largest absolute difference to PyTorch on the golden faces; embeddings have unit length.
-PARITY = 1e-5
 
-FAIRFACE = DataSet(
-    name="FairFace (margin 0.25, 128 x 128)",
-    role="training and evaluation",
-    licence="CC BY 4.0",
-    attribution=(
-        "K. Karkkainen and J. Joo, FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age, WACV 2021"
-    ),
-    url="https://github.com/joojs/fairface",
-)
+@dataclass(frozen=True)
+class ExportOptions:
+    """What goes into a bundle.
+
+    Attributes:
+        attributes: heads, of "age", "gender" and, only if the operator of the robot has a policy for it, "race".
+        average_mirrored: average each face with its mirror image; None: for convolutional towers only.
+        text: with the text tower; None: if the model was trained on the view "sentence".
+        open_vocabulary: a text tower that knows every word, which a robot refuses without a policy.
+        half_weights: store large weights as float16: half the size, and embeddings move by about 0.001.
+    """
+
+    attributes: tuple[str, ...] = ("age", "gender")
+    average_mirrored: bool | None = None
+    text: bool | None = None
+    open_vocabulary: bool = False
+    half_weights: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,179 +75,148 @@ class Trained:
     """A trained model with what its bundle is made of.
 
     Attributes:
+        recipe: that it was trained with.
+        options: what was asked for.
+        template: the crop that the image tower takes.
+        data: the data set of training and calibration.
         onnx: the exported image tower.
         prompts: (k, d) prompt embeddings by attribute.
         heads: with their calibration.
-        golden: inputs and PyTorch's outputs.
+        golden: faces and PyTorch's embeddings.
+        text: the text tower, or None.
+        parity: largest relative distance of a graph's embedding to PyTorch's with the same weights.
+        rounding: largest relative distance to PyTorch with the weights as they were trained.
     """
 
     recipe: Recipe
+    options: ExportOptions
+    template: CropTemplate
+    data: DataSet
     onnx: bytes
     prompts: Mapping[str, FloatArray]
     heads: tuple[Head, ...]
-    golden: Mapping[str, np.ndarray]
+    golden: Mapping[str, NDArray[np.generic]]
+    text: TextFiles | None
+    parity: float
+    rounding: float
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self.golden["output:embeddings"].shape[1]
 
 
-def load_model(recipe: Recipe, checkpoint: Path) -> CLIP:
-    """The dual encoder with the averaged weights of a Lightning checkpoint.
+def assemble(recipe: Recipe, encoder: DualEncoder, faces_val: UserFaces, options: ExportOptions) -> Trained:
+    """Exports the towers, embeds the prompts and calibrates the heads on faces that training did not see.
 
-    Raises:
-        SettingsError: if there is no checkpoint, or it is of another model.
-    """
-    if not checkpoint.is_file():
-        raise SettingsError(f"there is no checkpoint {checkpoint}; train first with 'rapport-train demographic fit'")
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    model = build_model(recipe.model)
-    weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise SettingsError(f"checkpoint {checkpoint} does not fit the run's recipe: {error}") from error
-    return model.eval()
-
-
-def assemble(recipe: Recipe, model: CLIP, faces: Faces) -> Trained:
-    """Exports the tower, embeds the prompts and calibrates both heads on the faces held out from training.
+    Args:
+        recipe: that the model was trained with.
+        encoder: the model.
+        faces_val: the split that chose the model; the rows that have an attribute's label calibrate its head.
+        options: see there.
 
     Raises:
-        RapportError: if the exported graph does not compute what PyTorch computes.
+        RapportError: if a graph does not compute what PyTorch computes, or no face has an attribute's label.
     """
-    encoder = ExportedEncoder(model.visual)
-    round_weights_to_fp16(encoder)
-    size = recipe.final_template.size
-    onnx_file = store_weights_as_fp16(export_onnx(encoder, size))
-    golden = _golden(encoder, recipe)
-    _check_parity(onnx_file, golden)
-    rows = np.flatnonzero(is_held_out(faces.content, recipe.held_out))
-    embeddings = _embed(onnx_file, FaceCrops(faces, rows, recipe.final_template, seed=None))
-    tokenizer = build_tokenizer(recipe.model)
+    model = copy.deepcopy(encoder.model).cpu().eval()
+    average = is_convolutional(model.visual) if options.average_mirrored is None else options.average_mirrored
+    image = ExportedEncoder(model.visual, encoder.pixels, average_mirrored=average).eval()
+    rows = np.arange(min(_COMPARED, len(faces_val)))
+    faces = np.concatenate(
+        [
+            golden_faces(encoder.template),
+            crops_of(FaceCrops(faces_val, rows, encoder.template, seed=None)),
+        ]
+    )
+    as_trained = embed(image, faces)
+    if options.half_weights:
+        round_weights_to_fp16(model)
+    expected = embed(image, faces)
+    onnx_file = export_image_tower(image, encoder.template.size)
+    onnx_file = store_weights_as_fp16(onnx_file) if options.half_weights else onnx_file
+    parity = check_parity(onnx_file, "faces", faces, expected)
+    text = _text(model, encoder, options) if _with_text(recipe, options) else None
+    heads, prompts = _calibrated(recipe, replace(encoder, model=model), image, faces_val, options.attributes)
+    return Trained(
+        recipe=recipe,
+        options=options,
+        template=encoder.template,
+        data=data_set_of(faces_val),
+        onnx=onnx_file,
+        prompts=prompts,
+        heads=heads,
+        golden={"input:faces": faces[:GOLDEN], "output:embeddings": expected[:GOLDEN]},
+        text=text,
+        parity=max(parity, text.parity if text else 0.0),
+        rounding=relative_distance(expected, as_trained),
+    )
+
+
+def _calibrated(
+    recipe: Recipe, encoder: DualEncoder, image: ExportedEncoder, faces: UserFaces, attributes: Sequence[str]
+) -> tuple[tuple[Head, ...], dict[str, FloatArray]]:
+    """Heads and prompt embeddings; on a GPU where there is one, because a large tower takes a CPU hours."""
+    image.to("cuda" if torch.cuda.is_available() else "cpu")
+    embeddings = embed_all(image, FaceCrops(faces, np.arange(len(faces)), encoder.template, seed=None))
+    image.cpu()
     heads, prompts = [], {}
-    for name, labels, truth in (("age", AGE_BINS, faces.age), ("gender", GENDERS, faces.gender)):
-        texts = {label: prompt_of(name, label) for label in labels}
-        prompts[name] = encode_prompts(model, tokenizer, list(texts.values())).numpy()
-        indices = np.array([labels.index(str(label)) for label in truth[rows]])
-        calibration = fit_calibration(embeddings, prompts[name], indices)
-        heads.append(_head(recipe, name, texts, calibration))
-    return Trained(recipe, onnx_file, prompts, tuple(heads), golden)
+    for name in attributes:
+        sentences = prompts_of(name, recipe.used_views)
+        prompts[name] = embed_prompts(encoder.model, encoder.tokenizer, sentences)
+        rows, truth = labelled(faces, name)
+        calibration = fit_calibration(embeddings[rows], prompts[name], truth)
+        heads.append(head_of(name, sentences, calibration, recipe.unknown))
+    return tuple(heads), prompts
 
 
-def prompt_of(attribute: str, label: str) -> str:
-    """The caption that stands for a label: the view of training that speaks of this attribute alone."""
-    return caption(attribute, race="", gender=label, age=label)
+def write(
+    trained: Trained, folder: Path, version: str, report: Report | None, *, measured_on: str = "", overwrite: bool
+) -> Bundle:
+    """Writes the bundle; with a report, its figures go into the manifest and the model card.
 
-
-def write(trained: Trained, folder: Path, version: str, report: Report | None, *, overwrite: bool) -> Bundle:
-    """Writes the bundle; with a report, its figures go into the manifest and the model card."""
-    size = trained.recipe.final_template.size
-    dim = int(trained.recipe.model["embed_dim"])
+    Args:
+        trained: from `assemble`.
+        folder: where the bundle goes.
+        version: as "1.0.0".
+        report: of `measure`, or None.
+        measured_on: what the report is about, such as "FairUser test".
+        overwrite: replace a bundle that is there.
+    """
+    recipe, template, text = trained.recipe, trained.template, trained.text
+    models: tuple[Model, ...] = (image_model(template.size, trained.dim),)
     manifest = DemographicEncoder(
-        format_version=1,
-        name=trained.recipe.name,
+        format_version=FORMAT_VERSION,
+        name=recipe.name,
         version=version,
-        description="CLIP-style dual encoder for aligned faces: age and gender through prompt embeddings",
-        models=(_model_entry(size, dim),),
-        licences=(Licence(applies_to="weights", licence="CC BY 4.0"), Licence(applies_to="code", licence="Apache-2.0")),
-        datasets=(FAIRFACE,),
-        metrics=() if report is None else metrics_of(report),
+        description=f"CLIP-style dual encoder for aligned faces: {' and '.join(trained.prompts)} through prompts",
+        models=(*models, text.model) if text else models,
+        licences=(
+            Licence(applies_to="weights", licence=trained.data.licence),
+            Licence(applies_to="code", licence="Apache-2.0"),
+        ),
+        datasets=(trained.data,),
+        metrics=() if report is None else metrics_of(report, measured_on or trained.data.name),
         commit=current_commit(),
         created=date.today().isoformat(),
-        crop=Crop(size=size, scale=trained.recipe.crop.scale, shift_y=trained.recipe.crop.shift_y),
-        embedding_dim=dim,
+        crop=Crop(size=template.size, scale=template.scale, shift_y=template.shift_y),
+        embedding_dim=trained.dim,
         attributes=trained.heads,
+        text=text.part if text else None,
     )
     files: dict[str, object] = {f"{name}_prompts.npy": array for name, array in trained.prompts.items()}
-    files |= {ONNX_NAME: trained.onnx, GOLDEN_NAME: dict(trained.golden)}
-    files[CARD_NAME] = model_card(manifest, trained.recipe, report).encode()
-    return write_bundle(folder, manifest, files, overwrite=overwrite)  # type: ignore[arg-type]
+    files |= {ONNX_NAME: trained.onnx, GOLDEN_NAME: dict(trained.golden), **(text.files if text else {})}
+    files[CARD_NAME] = model_card(manifest, trained, report).encode()
+    asked_for = (*trained.options.attributes, *((OPEN_TEXT,) if trained.options.open_vocabulary else ()))
+    return write_bundle(folder, manifest, files, overwrite=overwrite, sensitive=asked_for)  # type: ignore[arg-type]
 
 
-def metrics_of(report: Report) -> tuple[Metric, ...]:
-    """A report's figures, overall and per group, in the manifest's form."""
-    names = ("gender_accuracy", "age_mae", "age_bin_accuracy")
-    rows = [Metric(name=name, value=float(getattr(report, name)), split="val", n=report.n) for name in names]
-    for name in ("gender_ece", "age_ece", "unknown_rate"):
-        rows.append(Metric(name=name, value=float(getattr(report, name)), split="val", n=report.n))
-    for column, groups in report.groups.items():
-        for label, figures in groups.items():
-            for name in names:
-                value = float(getattr(figures, name))
-                rows.append(Metric(name=name, value=value, split="val", n=figures.n, group=f"{column}: {label}"))
-    return tuple(rows)
+def _with_text(recipe: Recipe, options: ExportOptions) -> bool:
+    if options.text is None:
+        return options.open_vocabulary or SENTENCE in recipe.used_views
+    return options.text
 
 
-def current_commit() -> str:
-    """The commit of the code that exports, "unknown" outside a checkout."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
-
-
-def _head(recipe: Recipe, name: str, texts: Mapping[str, str], calibration: Calibration) -> Head:
-    prompts = {label: (text,) for label, text in texts.items()}
-    array = f"{name}_prompts.npy"
-    if name == "age":
-        return OrdinalHead(
-            name=name,
-            labels=tuple(texts),
-            prompts=prompts,
-            array=array,
-            calibration=calibration,
-            bin_edges=AGE_EDGES,
-            unknown_above_std=recipe.unknown.age_above_std,
-        )
-    return CategoricalHead(
-        name=name,
-        labels=tuple(texts),
-        prompts=prompts,
-        array=array,
-        calibration=calibration,
-        unknown_below=recipe.unknown.gender_below,
+def _text(model: CLIP, encoder: DualEncoder, options: ExportOptions) -> TextFiles:
+    return export_text(
+        model, encoder.tokenizer, open_vocabulary=options.open_vocabulary, half_weights=options.half_weights
     )
-
-
-def _model_entry(size: int, dim: int) -> Model:
-    image = ImageInput(layout="NHWC", colour_order="RGB")
-    return Model(
-        file=ONNX_NAME,
-        inputs=(TensorSpec(name="faces", shape=("batch", size, size, 3), dtype="uint8", image=image),),
-        outputs=(TensorSpec(name="embeddings", shape=("batch", dim), dtype="float32"),),
-        golden=Golden(file=GOLDEN_NAME, tolerance=1e-3),
-    )
-
-
-def _golden(encoder: nn.Module, recipe: Recipe) -> dict[str, np.ndarray]:
-    """The astronaut's face (NASA, public domain), its mirror image and noise, with PyTorch's embeddings."""
-    from skimage import data
-
-    photograph = np.ascontiguousarray(data.astronaut())
-    face = create_detector(DetectorSettings()).detect(photograph)[0]
-    crop = align(photograph, face.landmarks, recipe.final_template)
-    noise = np.random.default_rng(0).integers(0, 256, size=crop.shape, dtype=np.uint8)
-    faces = np.stack([crop, crop[:, ::-1], noise])
-    with torch.no_grad():
-        embeddings = encoder(torch.from_numpy(faces.copy())).numpy()
-    return {"input:faces": faces, "output:embeddings": embeddings}
-
-
-def _check_parity(onnx_file: bytes, golden: Mapping[str, np.ndarray]) -> None:
-    engine = create_engine(onnx_file, EngineSettings(name="onnxruntime-cpu"))
-    found = engine.run({"faces": golden["input:faces"]})[0]
-    difference = float(np.abs(found - golden["output:embeddings"]).max())
-    if not difference <= PARITY:
-        raise RapportError(f"the exported graph differs from PyTorch by {difference:.2g}, more than {PARITY:g}")
-
-
-def _embed(onnx_file: bytes, crops: FaceCrops) -> FloatArray:
-    """Through the robot's runtime, so that the calibration belongs to what runs there."""
-    engine = create_engine(onnx_file, EngineSettings(name="onnxruntime-cpu"))
-    spec = _model_entry(crops.template.size, 1).inputs[0]
-    parts = []
-    for start in range(0, len(crops), 64):
-        pixels = crops.__getitems__(list(range(start, min(start + 64, len(crops)))))[0]
-        faces = np.ascontiguousarray(pixels.permute(0, 2, 3, 1).numpy())
-        parts.append(engine.run({"faces": to_input(faces, spec)})[0])
-    return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""The image tower as an ONNX graph that takes aligned faces as they are: uint8, NHWC, RGB."""
+"""Towers as ONNX graphs: dynamic batch, normalisation layers whole, weights stored in half the space if asked."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rapport_training.demographic.module import normalise
+from rapport_training.demographic.pixels import Pixels, normalise
 
+#: The first with LayerNormalization and with torch's own exporter; ONNX Runtime and TensorRT 10 read it whole.
 OPSET = 18
 
 #: Smaller arrays stay in fp32: they weigh nothing, and normalisation statistics want the range.
@@ -20,21 +22,32 @@ _SMALLEST_FP16 = 1024
 
 
 class ExportedEncoder(nn.Module):
-    """Normalises pixels, embeds each face and its mirror image, and returns the unit vector between both.
+    """The image tower as the robot runs it: takes aligned faces as they are (uint8, NHWC, RGB), gives unit vectors.
 
-    Averaging over the mirror image costs a second pass, a few milliseconds at this size, and makes the answer
-    independent of the side from which a face is seen.
+    Args:
+        tower: (n, 3, s, s) normalised pixels to embeddings.
+        pixels: how bytes become numbers.
+        average_mirrored: embed each face and its mirror image, and return the unit vector between both. That costs a
+            second pass, a few milliseconds in a compact model, and makes the answer independent of the side from which
+            a face is seen.
     """
 
-    def __init__(self, tower: nn.Module) -> None:
+    def __init__(self, tower: nn.Module, pixels: Pixels, *, average_mirrored: bool) -> None:
         super().__init__()
-        self.tower = tower
+        self.tower, self.pixels, self.average_mirrored = tower, pixels, average_mirrored
 
     def forward(self, faces: Tensor) -> Tensor:
         """(n, size, size, 3) uint8 -> (n, d) float32, unit length."""
-        pixels = normalise(faces.permute(0, 3, 1, 2))
-        both = F.normalize(self.tower(pixels), dim=-1) + F.normalize(self.tower(pixels.flip(3)), dim=-1)
-        return F.normalize(both, dim=-1)
+        pixels = normalise(faces.permute(0, 3, 1, 2), self.pixels)
+        embeddings = F.normalize(self.tower(pixels), dim=-1)
+        if not self.average_mirrored:
+            return embeddings
+        return F.normalize(embeddings + F.normalize(self.tower(pixels.flip(3)), dim=-1), dim=-1)
+
+
+def is_convolutional(tower: nn.Module) -> bool:
+    """False for CLIP's vision transformers, whose second pass a robot would feel."""
+    return not isinstance(tower, VisionTransformer)
 
 
 def round_weights_to_fp16(module: nn.Module) -> None:
@@ -45,24 +58,47 @@ def round_weights_to_fp16(module: nn.Module) -> None:
                 parameter.copy_(parameter.half().float())
 
 
-def export_onnx(encoder: ExportedEncoder, size: int) -> bytes:
-    """The graph with a dynamic batch; input `faces`, output `embeddings`."""
-    encoder.eval()
-    example = torch.zeros((2, size, size, 3), dtype=torch.uint8)  # a batch of 1 would freeze the axis
+def export_image_tower(encoder: ExportedEncoder, size: int) -> bytes:
+    """The graph with a dynamic batch; input `faces` (batch, size, size, 3) uint8, output `embeddings`."""
+    return _export(encoder, torch.zeros((2, size, size, 3), dtype=torch.uint8), "faces")
+
+
+def export_text_tower(tower: nn.Module, tokens: Tensor) -> bytes:
+    """The graph with a dynamic batch; input `tokens` (batch, context) int64, output `embeddings`.
+
+    Args:
+        tower: token ids to unit vectors.
+        tokens: (n, context) int64 of any sentences, n at least 2.
+    """
+    return _export(tower, tokens[:2], "tokens")
+
+
+def _export(module: nn.Module, example: Tensor, name: str) -> bytes:
+    """`example` has a batch of 2: one of 1 would freeze the axis."""
     buffer = io.BytesIO()
     program = torch.onnx.export(
-        encoder,
+        module.eval(),
         (example,),
         dynamo=True,
         opset_version=OPSET,
-        input_names=["faces"],
+        input_names=[name],
         output_names=["embeddings"],
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1024)},),
         verbose=False,
     )
     assert program is not None
     program.save(buffer)
-    return buffer.getvalue()
+    return _without_traces(buffer.getvalue())
+
+
+def _without_traces(model: bytes) -> bytes:
+    """Drops what the exporter notes at each node: stack traces with this machine's paths, half of a small file."""
+    graph_model = onnx.load_from_string(model)
+    graph = graph_model.graph
+    for part in (graph_model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    return bytes(graph_model.SerializeToString())
 
 
 def store_weights_as_fp16(model: bytes) -> bytes:
