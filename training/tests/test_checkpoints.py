@@ -91,9 +91,12 @@ def test_an_attribute_of_a_torchscript_module_that_is_no_parameter_is_left_out(t
             super().__init__()
             self.weight = nn.Parameter(torch.ones(2, 3)[:, 1:])  # a view of its storage
             self.mask = torch.zeros(4)
+            self.sizes = [224, 224]
+            self.names = {"a": 1}
+            self.place = torch.device("cpu")
 
         def forward(self, x: Tensor) -> Tensor:
-            return x @ self.weight.T + self.mask.sum()
+            return (x @ self.weight.T + self.mask.sum() + self.sizes[0] + self.names["a"]).to(self.place)
 
     torch.jit.save(torch.jit.script(WithMask()), str(tmp_path / "a.pt"))
     assert list(read_torchscript(tmp_path / "a.pt")) == ["weight"]

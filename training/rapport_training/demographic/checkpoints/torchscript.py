@@ -32,7 +32,11 @@ _DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-_LISTS = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist")
+#: Calls that only say of what type a value is.
+_TYPED = {
+    ("torch.jit._pickle", name)
+    for name in ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag")
+} | {("torch", "device")}
 
 
 class _Module:
@@ -66,7 +70,7 @@ def read_torchscript(file: Path) -> dict[str, Tensor]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows tensors, lists of numbers and modules; refuses every other name."""
+    """Knows tensors, plain values and modules; refuses every other name."""
 
     def __init__(self, stream: Any, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(stream)
@@ -79,8 +83,8 @@ class _Unpickler(pickle.Unpickler):
             return _DTYPES[name]
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _tensor
-        if module == "torch.jit._pickle" and name in _LISTS:
-            return _identity
+        if (module, name) in _TYPED:
+            return _value
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         raise pickle.UnpicklingError(f"GLOBAL {module}.{name} is no part of a module's weights")
@@ -96,8 +100,8 @@ def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[i
     return storage.as_strided(size, stride, offset)  # refuses to look beyond the storage
 
 
-def _identity(values: Any) -> Any:
-    return values
+def _value(value: Any, *_: Any) -> Any:
+    return value
 
 
 def _tensors(module: _Module, prefix: str, declared: Callable[[str, str], set[str] | None]) -> Any:
