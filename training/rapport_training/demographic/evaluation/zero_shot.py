@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -52,6 +53,7 @@ def zero_shot(embed: EmbedTexts, logit_scale: float, val: Split, test: Split) ->
         test: measured; its attributes are measured that both splits have.
     """
     shared = [name for name in test.labelled.attributes if name in val.labelled.attributes]
+    embed = _embedded_once(shared, embed)
     heads, probabilities, details = [], {}, {}
     for name in shared:
         fitted = _fit(name, embed, val)
@@ -68,6 +70,15 @@ def zero_shot(embed: EmbedTexts, logit_scale: float, val: Split, test: Split) ->
             for name, figures in measured.attributes.items()
         },
     )
+
+
+def _embedded_once(attributes: Sequence[str], embed: EmbedTexts) -> EmbedTexts:
+    """The text tower's answers to all prompts: FairUser's captions serve every attribute, and batches are full."""
+    prompts = [texts for make in ENSEMBLES.values() for name in attributes for texts in make(name).values()]
+    sentences = sorted({sentence for texts in prompts for sentence in texts})
+    place = {sentence: index for index, sentence in enumerate(sentences)}
+    embeddings = embed(sentences)
+    return lambda asked: embeddings[[place[sentence] for sentence in asked]]
 
 
 def _fit(attribute: str, embed: EmbedTexts, val: Split) -> _Fitted:
