@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from rapport_edge.errors import SettingsError
 from rapport_training.demographic.masked_image.head import MaskedImageHead, embed_patches
@@ -89,6 +92,23 @@ def test_logits_are_those_of_the_whole_picture_in_the_masks_order() -> None:
         head.ln_lm(head.lm_transformer(tower.transformer(embed_patches(tower, pixels, mask, head.mask_token))))
     )
     assert torch.allclose(head(tower, pixels, mask), everywhere[:, 1:][mask], atol=1e-6)
+
+
+def flops(work: Callable[[], Tensor]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def test_it_costs_one_pass_of_the_tower_one_block_and_a_classifier_at_masked_places() -> None:
+    tower = model().visual
+    head = MaskedImageHead(tower, vocabulary=8192)
+    mask = draw_masks("block", 2, 4, 6, np.random.default_rng(0))
+    pixels, tokens = torch.randn(2, 3, 32, 32), torch.randn(2, 17, 64)
+    one_pass = flops(lambda: tower(pixels)) - 2 * 2 * 64 * 16  # less the projection of the pooled feature
+    one_block = flops(lambda: tower.transformer.resblocks[0](tokens))
+    classifier = 2 * int(mask.sum()) * 64 * 8192
+    assert flops(lambda: head(tower, pixels, mask)) == one_pass + one_block + classifier
 
 
 def step(checkpointing: bool) -> tuple[float, CLIP, MaskedImageHead]:

@@ -113,13 +113,15 @@ def _train(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    last = run / "last.ckpt"
+    last = run / "checkpoints" / "last.ckpt"
     trainer.fit(module, loader, _loader(validation, batch_size, 0), ckpt_path=str(last) if last.is_file() else None)
     return module
 
 
 def _checkpoints(run: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(run, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    return ModelCheckpoint(
+        run / "checkpoints", filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+    )
 
 
 def _loader(crops: FaceCrops, batch_size: int, workers: int, **options: Any) -> DataLoader[Batch]:

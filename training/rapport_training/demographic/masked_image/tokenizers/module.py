@@ -48,7 +48,7 @@ class AutoencoderModule(pl.LightningModule):
         loss, _ = self.model.loss(unit_pixels(batch.crops, self.settings.size))
         if not torch.isfinite(loss):
             raise ImageTokenizerError(
-                f"the loss is {float(loss)} at step {self.global_step}; a lower --learning-rate usually helps"
+                f"the loss is {float(loss.detach())} at step {self.global_step}; a lower --learning-rate usually helps"
             )
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.crops))
         return loss
