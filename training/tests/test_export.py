@@ -131,6 +131,8 @@ def test_graphs_are_of_opset_18_and_keep_normalisation_whole(compact: Trained, v
     # ln_pre, ln_post and two per layer; ln_final and two per layer
     assert operators(vit.onnx)["LayerNormalization"] == 6
     assert operators(vit.text.files["text_encoder.onnx"])["LayerNormalization"] == 5
+    batch_norms = sum(isinstance(m, torch.nn.BatchNorm2d) for m in build_model(COMPACT).visual.modules())
+    assert operators(compact.onnx)["BatchNormalization"] == 2 * batch_norms > 0  # the face and its mirror image
     for trained in (compact, vit):  # an unrolled one would take variances and roots
         assert not {"Sqrt", "Reciprocal", "Pow"} & set(operators(trained.onnx)), operators(trained.onnx)
         assert b"rapport_training" not in trained.onnx  # no stack traces
