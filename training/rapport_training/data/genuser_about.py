@@ -16,7 +16,10 @@ _TEXT: Final = (
     "a profile by a vision-language model; which faces and which writer this data set has is said below."
 )
 _LICENCE: Final = "The pictures stay under the terms of their source, the profiles under those of their writer."
-_ATTRIBUTION: Final = "Whoever passes this data set on names the source of the pictures and the captioner."
+_ATTRIBUTION: Final = (
+    "Whoever passes this data set on names the source of the pictures and the writer of the profiles. Pictures of "
+    "FairFace are Kimmo Kärkkäinen's and Jungseock Joo's (WACV 2021), CC BY 4.0."
+)
 
 
 def about(source: Source, profiles: Profiles, captioner: str, splits: str, command: str) -> About:
