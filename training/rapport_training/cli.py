@@ -12,7 +12,10 @@ from rapport_edge.cli import UserError
 from rapport_edge.errors import RapportError
 from rapport_training import __version__
 from rapport_training.data.commands import data
+from rapport_training.demographic.checkpoints.command import checkpoint
 from rapport_training.demographic.commands import demographic
+from rapport_training.demographic.masked_image.command import tokenizer
+from rapport_training.errors import Interrupted
 
 
 class TrainingGroup(click.Group):
@@ -22,6 +25,9 @@ class TrainingGroup(click.Group):
         """Runs the subcommand."""
         try:
             return super().invoke(ctx)
+        except Interrupted as error:
+            click.echo(error, err=True)
+            ctx.exit(130)
         except RapportError as error:
             raise UserError(str(error)) from error
 
@@ -37,3 +43,5 @@ def main() -> None:
 
 main.add_command(data)
 main.add_command(demographic)
+main.add_command(tokenizer)
+main.add_command(checkpoint)

@@ -1,114 +1,179 @@
-"""A run on real faces: it resumes to the same numbers, and what it exports is what the robot runs."""
+"""A run on real faces: it survives what happens to runs, and resumes to the same numbers."""
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
-from rapport_edge.bundle import load_bundle
-from rapport_edge.encoding import create_encoder
-from rapport_edge.engines import EngineSettings
 from rapport_edge.errors import SettingsError
 from rapport_training.cli import main
-from rapport_training.demographic.export import load_model
-from rapport_training.demographic.faces import is_held_out, load, prepare
-from rapport_training.demographic.fit import fit
-from rapport_training.demographic.onnx_export import ExportedEncoder
-from rapport_training.demographic.recipe import load_recipe
+from rapport_training.demographic.fit import Inputs, fit
+from rapport_training.demographic.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
+from rapport_training.demographic.masked_image.tokenizers.loading import save_autoencoder
+from rapport_training.demographic.recipe import encode_recipe, load_recipe
+from rapport_training.demographic.run import load_run
+from rapport_training.errors import TrainingError
+
+RECIPE = """
+name: test-transformer
+seed: 3
+model:
+  embed_dim: 16
+  quick_gelu: true
+  vision_cfg: {image_size: 32, patch_size: 8, width: 32, head_width: 16, layers: 1}
+  text_cfg: {context_length: 32, vocab_size: 49408, width: 16, heads: 2, layers: 1}
+masked_image: {weight: 1.0}
+views: {caption: 1.0, gender: 1.0}
+stages: [{from_epoch: 0, size: 32}]
+epochs: 3
+batch_size: 32
+warmup_steps: 2
+ema_decay: 0.0
+"""
 
 
-class Interrupted(Exception):
-    """Stands for a power cut in the middle of a run."""
+@pytest.fixture(scope="module")
+def image_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A discrete autoencoder with random weights."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.safetensors"
+    save_autoencoder(DiscreteAutoencoder(AutoencoderConfig(vocabulary=16, factor=8, width=8, code_width=2)), path)
+    return path
+
+
+def recipe_file(folder: Path, **changes: Any) -> Path:
+    path = folder / "recipe.yaml"
+    lines = [line for line in RECIPE.splitlines() if line.split(":")[0] not in changes]
+    path.write_text("\n".join([*lines, *(f"{name}: {value}" for name, value in changes.items() if value is not None)]))
+    return path
+
+
+def command(recipe: Path, data: Path, run: Path, *options: str) -> list[str]:
+    fit_options = ["--recipe", str(recipe), "--data", str(data), "--run", str(run), "--devices", "1", *options]
+    return [str(Path(sys.executable).with_name("rapport-train")), "demographic", "fit", *fit_options]
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.02)
 
 
 def weights_of(checkpoint: Path) -> dict[str, torch.Tensor]:
     return torch.load(checkpoint, weights_only=True)["state_dict"]
 
 
-def test_an_interrupted_run_resumes_to_the_same_numbers(
-    few_faces: Path, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    faces = prepare([few_faces], tmp_path / "faces", 128, 1)
-    recipe = load_recipe(tiny_recipe)
-    straight = fit(recipe, tiny_recipe, faces, tmp_path / "straight", resume=False, devices=1)
-
-    from rapport_training.demographic.dataset import FaceCrops
-
-    original = FaceCrops.__getitems__
-
-    def failing(self: FaceCrops, indices: list[int]) -> object:
-        if self.seed is not None and self.epoch == 1:
-            raise Interrupted
-        return original(self, indices)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FaceCrops, "__getitems__", failing)
-        with pytest.raises(Interrupted):
-            fit(recipe, tiny_recipe, faces, tmp_path / "cut", resume=True, devices=1)
-    resumed = fit(recipe, tiny_recipe, faces, tmp_path / "cut", resume=True, devices=1)
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_numbers(fair_user: Path, image_tokenizer: Path, tmp_path: Path) -> None:
+    path = recipe_file(tmp_path, epochs=40)
+    recipe, inputs = load_recipe(path), Inputs(fair_user, image_tokenizer=image_tokenizer)
+    options = ["--image-tokenizer", str(image_tokenizer)]
+    cut = tmp_path / "cut"
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    with subprocess.Popen(command(path, fair_user, cut, *options), env=environment, text=True) as process:
+        wait_for(cut / "checkpoints" / "last.ckpt", process)
+        process.send_signal(signal.SIGKILL)
+    assert not (cut / "finished").exists(), "the run ended before it could be killed"
+    resumed = fit(recipe, inputs, cut, devices=1)
+    straight = fit(recipe, inputs, tmp_path / "straight", devices=1)
     expected = weights_of(straight)
+    assert any(name.startswith("masked_image.") for name in expected)
     for name, value in weights_of(resumed).items():
         torch.testing.assert_close(value, expected[name], rtol=0, atol=0, msg=name)
+    rows = [(tmp_path / name / "history.csv").read_text().splitlines() for name in ("cut", "straight")]
+    assert len(rows[0]) == len(rows[1]) == 41
+    assert (cut / "curves.png").stat().st_size > 1000
 
 
-def test_fit_and_export_give_a_bundle_that_the_robot_runs(few_faces: Path, tiny_recipe: Path, tmp_path: Path) -> None:
-    run, out = tmp_path / "run", tmp_path / "bundle"
-    options = ["--faces", str(few_faces), "--run", str(run)]
-    runner = CliRunner()
-    done = runner.invoke(main, ["demographic", "fit", *options, "--recipe", str(tiny_recipe)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    export = ["demographic", "export", *options, "--out", str(out), "--evaluate", str(few_faces)]
-    done = runner.invoke(main, export, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-
-    bundle = load_bundle(out)
-    assert {head.name for head in bundle.heads} == {"age", "gender"}
-    assert any(metric.name == "gender_accuracy" and metric.group == "" for metric in bundle.manifest.metrics)
-    assert "race: Black" in (out / "MODEL_CARD.md").read_text()
-    recipe = load_recipe(run / "recipe.yaml")
-    faces = load(run / "faces")
-    crops = np.ascontiguousarray(faces.images[:8, :48, :48])
-    encoder = ExportedEncoder(load_model(recipe, run / "checkpoints" / "last.ckpt").visual).eval()
-    with torch.no_grad():
-        expected = encoder(torch.from_numpy(crops)).numpy()
-    found = create_encoder(bundle, EngineSettings(name="onnxruntime-cpu")).encode(crops)
-    np.testing.assert_allclose(found.embeddings, expected, atol=2e-3)  # weights are stored rounded to fp16
+@pytest.mark.slow
+def test_ctrl_c_stops_with_a_sentence_and_keeps_the_last_epoch(
+    fair_user: Path, image_tokenizer: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    full = command(recipe_file(tmp_path, epochs=200), fair_user, run, "--image-tokenizer", str(image_tokenizer))
+    with subprocess.Popen(full, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(run / "checkpoints" / "last.ckpt", process)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate()[1]
+    assert process.returncode == 130, errors
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+    assert load_run(run).model is not None
 
 
-def test_preparing_twice_reads_the_kept_arrays(few_faces: Path, tmp_path: Path) -> None:
-    first = prepare([few_faces], tmp_path / "faces", 128, 1)
-    stamp = (tmp_path / "faces" / "images.npy").stat().st_mtime_ns
-    second = prepare([few_faces], tmp_path / "faces", 128, 1)
-    assert (tmp_path / "faces" / "images.npy").stat().st_mtime_ns == stamp
-    np.testing.assert_array_equal(first.landmarks, second.landmarks)
-    assert np.isfinite(first.landmarks).all(axis=(1, 2)).mean() > 0.97
+@pytest.mark.slow
+def test_a_full_disk_says_so_and_keeps_what_was_there(fair_user: Path, image_tokenizer: Path, tmp_path: Path) -> None:
+    def small_files_only() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    run = tmp_path / "run"
+    full = command(recipe_file(tmp_path), fair_user, run, "--image-tokenizer", str(image_tokenizer))
+    done = subprocess.run(full, capture_output=True, text=True, preexec_fn=small_files_only, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "cannot write into" in done.stderr.splitlines()[-1]
+    assert not list((run / "checkpoints").glob("*.ckpt"))
 
 
-def test_equal_pictures_are_held_out_together() -> None:
-    content = np.array(["00000000" + "a" * 56, "f" * 64, "00000000" + "a" * 56])
-    assert is_held_out(content, 0.05).tolist() == [True, False, True]
+def test_it_stops_three_evaluations_after_the_best_and_keeps_the_best(fair_user: Path, tmp_path: Path) -> None:
+    changes = {"masked_image": None, "learning_rate": 0.3, "warmup_steps": 0, "epochs": 30, "patience": 3}
+    recipe = load_recipe(recipe_file(tmp_path, **changes))
+    best = fit(recipe, Inputs(fair_user), tmp_path / "run", devices=1)
+    lines = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    names = lines[0].split(",")
+    losses = [float(line.split(",")[names.index("val/loss")]) for line in lines[1:]]
+    assert len(losses) == losses.index(min(losses)) + 4
+    assert best.name == "best.ckpt"
+    assert torch.load(best, weights_only=True)["epoch"] == losses.index(min(losses))
+    stamp = best.stat().st_mtime_ns
+    assert fit(recipe, Inputs(fair_user), tmp_path / "run", devices=1) == best
+    assert best.stat().st_mtime_ns == stamp, "a run that has ended is not touched"
+
+
+def test_a_loss_that_is_no_number_stops_the_run(fair_user: Path, tmp_path: Path) -> None:
+    changes = {"masked_image": None, "learning_rate": 1e38, "warmup_steps": 0, "gradient_clip": 0}
+    recipe = load_recipe(recipe_file(tmp_path, **changes))
+    with pytest.raises(TrainingError, match=r"the loss is .* at step"):
+        fit(recipe, Inputs(fair_user), tmp_path / "run", devices=1)
+    assert not (tmp_path / "run" / "finished").exists()
+
+
+def test_a_folder_with_another_run_is_refused(fair_user: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(recipe_file(tmp_path, masked_image=None, epochs=1))
+    fit(recipe, Inputs(fair_user), tmp_path / "run", devices=1)
+    with pytest.raises(SettingsError, match="another recipe"):
+        fit(recipe, Inputs(fair_user), tmp_path / "run", seed=4, devices=1)
 
 
 @pytest.mark.parametrize(
-    ("change", "word"),
-    [("epochs: 2", "epochs"), ("batch_size: 32", "batch_size"), ("name: test-model", "name")],
+    ("changes", "options", "word"),
+    [
+        ({"weights": "some model"}, [], "--weights"),
+        ({}, [], "--image-tokenizer"),
+        ({"masked_image": None, "batch_size": 5000}, [], "batch"),
+        ({"masked_image": None, "epochs": "[]"}, [], "epochs"),
+        ({"masked_image": None, "model": "ViT-B-17"}, [], "ViT-B-1"),
+        ({"masked_image": None, "views": "{hair: 1.0}"}, [], "hair"),
+    ],
 )
-def test_a_wrong_recipe_is_refused_by_field(tiny_recipe: Path, change: str, word: str) -> None:
-    tiny_recipe.write_text(tiny_recipe.read_text().replace(change, f"{word}: []"))
-    with pytest.raises(SettingsError, match=word):
-        load_recipe(tiny_recipe)
+def test_what_does_not_fit_is_refused_with_status_2(
+    changes: dict[str, Any], options: list[str], word: str, fair_user: Path, tmp_path: Path
+) -> None:
+    arguments = command(recipe_file(tmp_path, **changes), fair_user, tmp_path / "run", *options)[1:]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2, done.output
+    assert word in done.output
 
 
-def test_an_unknown_recipe_and_a_missing_file_exit_with_status_2(few_faces: Path, tmp_path: Path) -> None:
-    runner = CliRunner()
-    options = ["demographic", "fit", "--run", str(tmp_path / "run")]
-    unknown = runner.invoke(main, [*options, "--faces", str(few_faces), "--recipe", "nope"])
-    assert unknown.exit_code == 2
-    assert "demographic-tiny" in unknown.output
-    missing = runner.invoke(main, [*options, "--faces", str(tmp_path / "none.parquet")])
-    assert missing.exit_code == 2
-    assert "none.parquet" in missing.output
+def test_a_recipe_survives_its_run_folder(tmp_path: Path) -> None:
+    recipe = load_recipe(recipe_file(tmp_path))
+    (tmp_path / "again.yaml").write_bytes(encode_recipe(recipe))
+    assert load_recipe(tmp_path / "again.yaml") == recipe

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed.nn.functional import all_gather as all_gather_with_gradient
+from torch.distributed._functional_collectives import all_gather_tensor_autograd
 
 
 def world_size() -> int:
@@ -28,7 +28,7 @@ def gather(values: Tensor) -> Tensor:
         return values
     values = values.contiguous()
     if values.requires_grad:
-        return torch.cat(all_gather_with_gradient(values))
+        return all_gather_tensor_autograd(values, gather_dim=0, group=distributed.group.WORLD)
     parts = [torch.empty_like(values) for _ in range(world_size())]
     distributed.all_gather(parts, values)
     return torch.cat(parts)

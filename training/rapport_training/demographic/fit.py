@@ -33,7 +33,7 @@ from rapport_training.demographic.history import History
 from rapport_training.demographic.masked_image.head import checked_tower
 from rapport_training.demographic.masked_image.tokenizers import load_image_tokenizer
 from rapport_training.demographic.masked_image.tokens import tokens_of
-from rapport_training.demographic.module import ContrastiveModule, TrainingError
+from rapport_training.demographic.module import ContrastiveModule
 from rapport_training.demographic.recipe import Recipe
 from rapport_training.demographic.run import (
     BEST,
@@ -45,6 +45,7 @@ from rapport_training.demographic.run import (
     new_record,
     result_of,
 )
+from rapport_training.errors import Interrupted, TrainingError
 
 #: Steps between updates of the moving average: every step would cost a twentieth of the training on a CPU.
 EMA_EVERY = 4
@@ -130,6 +131,8 @@ def _train(
     last = run / "checkpoints" / LAST
     try:
         trainer.fit(module, *loaders, ckpt_path=str(last) if last.is_file() else None)
+    except SystemExit as error:  # how Lightning ends after Ctrl-C
+        raise Interrupted(f"stopped; the same command goes on from {run}'s last whole epoch") from error
     except (OSError, RuntimeError) as error:
         if not _is_about_writing(error):
             raise
@@ -137,7 +140,7 @@ def _train(
             f"cannot write into {run}: {error}. What was there before is whole; free some space and run the same "
             "command again"
         ) from error
-    if trainer.is_global_zero and not trainer.interrupted:
+    if trainer.is_global_zero:
         mark_finished(run)
 
 

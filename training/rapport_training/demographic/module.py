@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from rapport_edge.errors import RapportError
 from rapport_edge.labels import AGE_BINS, AGE_EDGES, bin_middles
 from rapport_training.demographic.captions import SENTENCE, caption
 from rapport_training.demographic.dataset import Batch, CaptionIndex
@@ -27,6 +26,7 @@ from rapport_training.demographic.memory import in_micro_batches, refuse_batch_s
 from rapport_training.demographic.model import build_model, build_tokenizer
 from rapport_training.demographic.pixels import normalise
 from rapport_training.demographic.recipe import Recipe
+from rapport_training.errors import TrainingError
 
 #: CLIP's bound on 1 / temperature (Radford et al. 2021, Section 2.5).
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -35,10 +35,6 @@ MAX_LOGIT_SCALE = math.log(100.0)
 LOOK_AT_LOSS_EVERY = 50
 
 Captions = Mapping[str, CaptionIndex]
-
-
-class TrainingError(RapportError):
-    """A training that cannot go on."""
 
 
 class ContrastiveModule(pl.LightningModule):
@@ -90,7 +86,8 @@ class ContrastiveModule(pl.LightningModule):
         """Equation (5) on one process's part of the batch."""
         loss = self._contrastive("train", batch, wording=self.global_step * 7919)  # a prime: all wordings, in turn
         if self.masked_image is not None:
-            loss = loss + self._masked_image(batch)
+            rng = np.random.default_rng((self.recipe.seed, self.global_step, rank()))
+            loss = loss + self._masked_image(batch, rng)
         self.log("train/loss", loss, prog_bar=True)
         self._stop_at_nonsense(loss)
         return loss
@@ -164,14 +161,13 @@ class ContrastiveModule(pl.LightningModule):
         texts = gather(self.encode_texts(share(together)))[: len(together)] if shared else self.encode_texts(together)
         return dict(zip(used, texts.split([len(part) for part in tokens]), strict=True))
 
-    def _masked_image(self, batch: Batch) -> Tensor:
+    def _masked_image(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         """Equation (4) on the crops that were not augmented, which the tokens belong to."""
         assert self.masked_image is not None
         assert self.recipe.masked_image is not None
         objective = masked_image_objective(
             self.masked_image, self.model.visual, self.recipe.masked_image, self.recipe.micro_batch
         )
-        rng = np.random.default_rng((self.recipe.seed, self.global_step, rank()))
         tokens = self.train_image_tokens[batch.rows].long()
         loss = objective(normalise(batch.plain, self.recipe.pixels), tokens, rng)
         self.log("train/loss_masked_image", loss)

@@ -1,0 +1,13 @@
+"""Errors of trainings, in words for people."""
+
+from __future__ import annotations
+
+from rapport_edge.errors import RapportError
+
+
+class TrainingError(RapportError):
+    """A training that cannot go on."""
+
+
+class Interrupted(RapportError):
+    """A training that was stopped by Ctrl-C; the command line ends with exit status 130, as shells expect."""

@@ -1,0 +1,132 @@
+"""Two processes that share their negatives compute what one process computes on the same batch."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, distributed, multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+from rapport_training.demographic.dataset import Batch
+from rapport_training.demographic.module import ContrastiveModule
+from rapport_training.demographic.recipe import MaskedImage, Recipe, Stage
+
+VISION = {"image_size": 32, "patch_size": 8, "width": 32, "head_width": 16, "layers": 2}
+MODEL = {
+    "embed_dim": 16,
+    "quick_gelu": True,
+    "vision_cfg": VISION,
+    "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+FACES, PATCHES, VOCABULARY = 12, 16, 11
+
+
+class Captions:
+    """Stands where `CaptionIndex` stands, without a data set."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self.texts = [f"person number {number}" for number in range(max(numbers) + 1)]
+        self.of_face = np.array([numbers])
+
+
+def module_of(recipe: Recipe, captions: list[int]) -> ContrastiveModule:
+    torch.manual_seed(0)
+    index = {view: Captions(captions) for view in recipe.used_views}
+    module = ContrastiveModule(recipe, index, index, steps=10)  # type: ignore[arg-type]
+    if recipe.masked_image is not None:
+        module.add_masked_image(VOCABULARY, np.arange(FACES * PATCHES).reshape(FACES, PATCHES) % VOCABULARY)
+    module.log = lambda *args, **options: None  # type: ignore[method-assign]
+    return module
+
+
+def faces() -> Tensor:
+    return torch.randint(0, 256, (FACES, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def batch_of(rows: Tensor) -> Batch:
+    return Batch(faces()[rows], rows, faces()[rows])
+
+
+class Step(torch.nn.Module):
+    """Makes a training step the forward pass, as Lightning's DDP strategy does."""
+
+    def __init__(self, module: ContrastiveModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.module._contrastive("train", batch, wording=0)
+
+
+def gradients(module: ContrastiveModule) -> dict[str, Tensor]:
+    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+
+def close_to_its_largest(found: Tensor, expected: Tensor, name: str) -> None:
+    """Within 1e-5 of the largest entry: what float32 leaves of sums whose terms cancel."""
+    assert float((found - expected).abs().max()) <= 1e-5 * max(1.0, float(expected.abs().max())), name
+
+
+def one_of_two(rank: int, port: int, recipe: Recipe, captions: list[int], out: Path) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    step = Step(module_of(recipe, captions))
+    parallel = DistributedDataParallel(step)  # must outlive the backward pass, which it averages
+    loss = parallel(batch_of(torch.arange(FACES)[rank::2]))
+    loss.backward()
+    if rank == 0:
+        torch.save({"loss": loss.detach(), "gradients": gradients(step.module)}, out)
+    distributed.destroy_process_group()
+
+
+def recipe_of(**options: Any) -> Recipe:
+    return Recipe(name="test", model=MODEL, stages=[Stage(from_epoch=0, size=32)], **options)
+
+
+@pytest.mark.parametrize(
+    ("equal_captions", "captions"),
+    [
+        ("positives", [0, 1, 2, 0, 1, 0, 3, 2, 4, 0, 1, 1]),
+        ("negatives", [0, 1, 2, 0, 1, 0, 3, 2, 4, 0, 1, 1]),
+        ("positives", list(range(FACES))),
+        ("positives", [0] * FACES),  # fewer captions than processes
+    ],
+)
+def test_two_processes_agree_with_one(equal_captions: str, captions: list[int], tmp_path: Path) -> None:
+    recipe = recipe_of(equal_captions=equal_captions)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    multiprocessing.spawn(one_of_two, (port, recipe, captions, tmp_path / "two.pt"), nprocs=2)
+    two = torch.load(tmp_path / "two.pt")
+    alone = module_of(recipe, captions)
+    # The order in which the processes' parts stand in the gathered batch.
+    rows = torch.cat([torch.arange(FACES)[0::2], torch.arange(FACES)[1::2]])
+    loss = alone._contrastive("train", batch_of(rows), wording=0)
+    loss.backward()
+    torch.testing.assert_close(two["loss"], loss.detach(), rtol=1e-5, atol=1e-6)
+    expected = gradients(alone)
+    assert two["gradients"].keys() == expected.keys()
+    for name, gradient in expected.items():
+        close_to_its_largest(two["gradients"][name], gradient, name)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 5, 12])
+def test_micro_batches_change_neither_loss_nor_gradients(micro_batch: int) -> None:
+    captions = [0, 1, 2, 0, 1, 0, 3, 2, 4, 0, 1, 1]
+    found = {}
+    for size in (0, micro_batch):
+        module = module_of(recipe_of(micro_batch=size, masked_image=MaskedImage(kind="random")), captions).double()
+        batch = batch_of(torch.arange(FACES))
+        rng = np.random.default_rng(3)
+        loss = module._contrastive("train", batch, wording=0) + module._masked_image(batch, rng)
+        loss.backward()
+        found[size] = loss.detach(), gradients(module)
+    torch.testing.assert_close(found[micro_batch][0], found[0][0], rtol=1e-6, atol=0)
+    for name, gradient in found[0][1].items():
+        torch.testing.assert_close(found[micro_batch][1][name], gradient, rtol=1e-5, atol=1e-7, msg=name)
