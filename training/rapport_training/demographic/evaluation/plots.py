@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,17 +52,17 @@ def group_bars(named: Named, column: str) -> bytes:
 
 
 def zero_shot_and_probe(zero: Named, probe: Named) -> bytes:
-    """Zero-shot (full) beside a linear probe (hatched), overall."""
-    present = _present(zero)
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    titles = list(zero)
-    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(present))), present, strict=True):
+    """Zero-shot above a linear probe, overall; one panel per figure."""
+    present, titles = _present(zero), list(zero)
+    figure = Figure(figsize=(10.5, 0.42 * len(titles) + 1.7), layout="constrained")
+    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(present), sharey=True)), present, strict=True):
         for place, (kind, named) in enumerate({"zero-shot": zero, "linear probe": probe}.items()):
             bars = [named[title].overall if title in named else None for title in titles]
-            _bars(axes, bars, name, (place, 2, kind))
+            _bars(axes, bars, name, (place, 2, kind), horizontal=True)
         axes.set_title(FIGURES[name], fontsize=10)
-        axes.set_xticks(range(len(titles)), titles, rotation=30, ha="right", fontsize=8)
-        _clean(axes)
+        axes.set_yticks(range(len(titles)), titles, fontsize=8)
+        axes.set_ylim(len(titles) - 0.5, -0.5)
+        _clean(axes, along="x")
     _legend(figure)
     return _png(figure)
 
@@ -69,7 +70,7 @@ def zero_shot_and_probe(zero: Named, probe: Named) -> bytes:
 def calibration_curves(named: Named) -> bytes:
     """Accuracy against confidence of the top label; the diagonal is a model that knows what it knows."""
     attributes = list(dict.fromkeys(name for found in named.values() for name in found.attributes))
-    figure = Figure(figsize=(3.4 * len(attributes) + 0.4, 3.9), layout="constrained")
+    figure = Figure(figsize=(3.4 * len(attributes) + 0.4, 4.2), layout="constrained")
     for axes, attribute in zip(np.atleast_1d(figure.subplots(1, len(attributes))), attributes, strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         for colour, (title, found) in zip(_colours(), named.items(), strict=False):
@@ -148,23 +149,31 @@ def _curve(result: Result, match: str, name: str) -> tuple[list[int], list[float
     return sizes, [float(getattr(figures, name)) for _, figures in found]
 
 
-def _bars(axes: Axes, bars: Sequence[GroupFigures | None], name: str, series: tuple[int, int, str]) -> None:
+def _bars(
+    axes: Axes,
+    bars: Sequence[GroupFigures | None],
+    name: str,
+    series: tuple[int, int, str],
+    *,
+    horizontal: bool = False,
+) -> None:
     """One series of grouped bars; `series` is its place, the number of series and its title."""
     place, count, title = series
     width = 0.8 / count
+    draw, error = (axes.barh, "xerr") if horizontal else (axes.bar, "yerr")
     for index, found in enumerate(bars):
         value = None if found is None else getattr(found, name)
         if found is None or value is None:
             continue
         low, high = found.intervals[name]
-        axes.bar(
+        draw(
             index + (place - (count - 1) / 2) * width,
             value,
             width,
-            yerr=[[max(0.0, value - low)], [max(0.0, high - value)]],
             color=COLOURS[place % len(COLOURS)],
             error_kw={"elinewidth": 0.8, "ecolor": "0.25"},
             label=title if index == 0 else None,
+            **{error: [[max(0.0, value - low)], [max(0.0, high - value)]]},
         )
 
 
@@ -189,9 +198,9 @@ def _colours() -> list[str]:
     return [*COLOURS] * 8
 
 
-def _clean(axes: Axes) -> None:
+def _clean(axes: Axes, along: Literal["x", "y"] = "y") -> None:
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="0.9")
+    axes.grid(axis=along, color="0.9")
     axes.set_axisbelow(True)
 
 
