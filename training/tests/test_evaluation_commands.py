@@ -114,6 +114,12 @@ def test_a_run_of_another_recipe_is_not_taken_for_ours(fair_user: Path, tmp_path
     assert "another recipe" in done.output
 
 
+def test_another_data_set_is_not_put_beside_the_papers_figures(fair_user: Path, tmp_path: Path) -> None:
+    done = run("table", "--suite", write_suite(tmp_path), "--out", tmp_path / "out", "--data", f"genuser={fair_user}")
+    assert done.exit_code == 2
+    assert "this is FairUser, but the paper's row is GenUser" in done.output
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

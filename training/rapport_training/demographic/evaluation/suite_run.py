@@ -113,7 +113,7 @@ class SuiteRun:
             RapportError: if a recipe, a data set or a checkpoint is wrong.
             KeyboardInterrupt: if a training was stopped; the same call continues it.
         """
-        data = [Data.open(key, self._files.data[key]) for key in self._suite.data if key in self._files.data]
+        data = [self._open(key) for key in self._suite.data if key in self._files.data]
         for job in jobs:
             reason = self._obstacle(job)
             if reason:
@@ -124,6 +124,14 @@ class SuiteRun:
             for one in data:
                 progress(f"{job.name}: evaluating on {one.key}")
                 yield self._evaluator.evaluate(subject, one)
+
+    def _open(self, key: str) -> Data:
+        data, title = Data.open(key, self._files.data[key]), self._suite.data[key]
+        if self._suite.paper and data.splits[2].name != title:
+            raise SettingsError(
+                f"--data {key}={self._files.data[key]}: this is {data.splits[2].name}, but the paper's row is {title}"
+            )
+        return data
 
     def _obstacle(self, job: Job) -> str:
         """Why a job cannot be done; empty if it can."""

@@ -88,9 +88,7 @@ def heading(suite: Suite, results: Sequence[Result]) -> list[str]:
     lines = [summaries[key].line if key in summaries else f"{title}: not given" for key, title in suite.data.items()]
     if suite.paper and any(_reduced(title, summaries.get(key)) for key, title in suite.data.items()):
         sizes = "; ".join(f"{title} {'/'.join(f'{size:,}' for size in paper.SIZES[title])}" for title in paper.SIZES)
-        lines.append(
-            f"Reduced size: the paper's train/val/test are {sizes}. These figures are not a reproduction of it."
-        )
+        lines.append(f"Reduced size: the paper's train/val/test are {sizes}. These figures do not reproduce its table.")
     seeds = sorted({found.seed for found in results if found.seed is not None})
     if seeds:
         lines.append(f"Fine-tuned with seeds {', '.join(map(str, seeds))}; mean ± sample standard deviation over them.")
