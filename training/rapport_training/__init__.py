@@ -1,7 +1,7 @@
 """What the desktop computes: data, models, recipes, evaluation and the export of bundles."""
 
-from rapport_training.torchvision_ops import declare_missing_operators
+from rapport_training.torchvision_ops import declare_before_torchvision
 
 __version__ = "0.1.0"
 
-declare_missing_operators()
+declare_before_torchvision()

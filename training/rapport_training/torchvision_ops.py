@@ -7,16 +7,37 @@ declaring the two schemas is enough.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 _library = None  # a torch Library undeclares its operators when it is collected
 
 
-def declare_missing_operators() -> None:
-    """Does nothing where torchvision is absent or its operators load."""
+class _BeforeTorchvision(MetaPathFinder):
+    """Finds nothing, but is asked first."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Declares the operators when torchvision is about to be imported."""
+        if fullname == "torchvision":
+            sys.meta_path.remove(self)
+            _declare_missing_operators()
+        return None
+
+
+def declare_before_torchvision() -> None:
+    """Has the operators declared when torchvision is imported, and not before: a command's help needs no torch."""
+    if "torchvision" not in sys.modules:
+        sys.meta_path.insert(0, _BeforeTorchvision())
+
+
+def _declare_missing_operators() -> None:
+    """Does nothing where torch is a GPU build, whose torchvision has its operators."""
     global _library  # noqa: PLW0603 - must live as long as the process
-    if _library is not None or find_spec("torchvision") is None:
-        return
     import torch
 
     if torch.version.cuda is not None:

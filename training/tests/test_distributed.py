@@ -121,7 +121,7 @@ def test_micro_batches_change_neither_loss_nor_gradients(micro_batch: int) -> No
     captions = [0, 1, 2, 0, 1, 0, 3, 2, 4, 0, 1, 1]
     found = {}
     for size in (0, micro_batch):
-        module = module_of(recipe_of(micro_batch=size, masked_image=MaskedImage(kind="random")), captions).double()
+        module = module_of(recipe_of(micro_batch=size, masked_image=MaskedImage(kind="random")), captions)
         batch = batch_of(torch.arange(FACES))
         rng = np.random.default_rng(3)
         loss = module._contrastive("train", batch, wording=0) + module._masked_image(batch, rng)
@@ -129,4 +129,4 @@ def test_micro_batches_change_neither_loss_nor_gradients(micro_batch: int) -> No
         found[size] = loss.detach(), gradients(module)
     torch.testing.assert_close(found[micro_batch][0], found[0][0], rtol=1e-6, atol=0)
     for name, gradient in found[0][1].items():
-        torch.testing.assert_close(found[micro_batch][1][name], gradient, rtol=1e-5, atol=1e-7, msg=name)
+        close_to_its_largest(found[micro_batch][1][name], gradient, name)

@@ -213,3 +213,15 @@ def test_damage_and_prefixes_are_really_in_the_test(published: Published) -> Non
     assert all(f",{damaged}," in text for damaged in DAMAGE.values())
     assert "fairface\\train\\" in text
     assert {parse_age(damaged) for damaged in DAMAGE.values()} == set(DAMAGE)
+
+
+def test_a_set_of_some_groups_tested_on_others(few_faces: Path, tmp_path: Path) -> None:
+    settings = FairUserSettings(
+        [few_faces], [few_faces], held_out=0.3, races=("White", "Black", "Indian"), test_races=("East Asian",)
+    )
+    build_fairuser(settings, tmp_path / "shift", command="made by a test", processes=1)
+    races = {split: set(UserFaces.open(tmp_path / "shift", split).race) for split in ("train", "val", "test")}
+    assert races["train"] | races["val"] == {"White", "Black", "Indian"}
+    assert races["test"] == {"East Asian"}
+    with pytest.raises(SettingsError, match="Martian"):
+        build_fairuser(FairUserSettings([few_faces], races=("Martian",)), tmp_path / "no", command="", processes=1)

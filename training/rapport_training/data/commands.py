@@ -38,6 +38,8 @@ def data() -> None:
     show_default=True,
     help="Share of --faces that becomes val where the test split is a source of its own.",
 )
+@click.option("--races", default="", help="Use only these of --faces, as in Black,White.")
+@click.option("--test-races", default="", help="The same for --test: faces unlike those of the training.")
 @click.option("--out", type=_PATH, required=True, help="Folder of the data set.")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first faces of --faces, and of --test.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the splits.")
@@ -50,6 +52,8 @@ def fairuser(  # noqa: PLR0913 - one argument per option
     test: tuple[Path, ...],
     splits: str | None,
     held_out: float,
+    races: str,
+    test_races: str,
     out: Path,
     limit: int | None,
     seed: int,
@@ -60,11 +64,17 @@ def fairuser(  # noqa: PLR0913 - one argument per option
     from rapport_training.data.about import command_line
     from rapport_training.data.fairuser import FairUserSettings, build_fairuser
 
-    settings = FairUserSettings(faces, test, splits, held_out, limit, seed)
+    settings = FairUserSettings(
+        faces, test, splits, held_out, limit, seed, races=_names(races), test_races=_names(test_races)
+    )
     command, workers = command_line(context), processes or os.cpu_count() or 1
     summary = build_fairuser(settings, out, command=command, processes=workers, overwrite=overwrite)
     counts = ", ".join(f"{split.rows} {name}" for name, split in summary.splits.items())
     click.echo(f"made: {out} ({counts})")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 data.add_command(genuser)

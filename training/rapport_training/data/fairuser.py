@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rapport_edge.errors import SettingsError
+from rapport_edge.labels import RACES
 from rapport_training.data.about import About, file_source
 from rapport_training.data.builder import build, check_target
 from rapport_training.data.fairface import FairFace, FairFaceFile, is_validation, label_files, open_fairface
@@ -45,6 +46,9 @@ class FairUserSettings:
         held_out: share of the faces that becomes val where the test split is a source of its own.
         limit: use only so many faces of `faces`, and of `test`.
         seed: of the splits.
+        races: use only these of `faces`; empty for all. With `test_races`, a model is tested on faces unlike those that
+            it was trained on.
+        test_races: the same for `test`.
     """
 
     faces: Sequence[Path]
@@ -53,6 +57,8 @@ class FairUserSettings:
     held_out: float = 0.05
     limit: int | None = None
     seed: int = 0
+    races: Sequence[str] = ()
+    test_races: Sequence[str] = ()
 
 
 def build_fairuser(
@@ -65,6 +71,9 @@ def build_fairuser(
         DataSetError: if a source cannot be used or a split stays empty.
     """
     check_target(out, overwrite=overwrite)
+    strange = sorted({*settings.races, *settings.test_races} - set(RACES))
+    if strange:
+        raise SettingsError(f"no race {', '.join(strange)} in FairFace; there are {', '.join(RACES)}")
     faces, test = _files(settings)
     with_test = Shares(1 - settings.held_out, settings.held_out, 0.0)
     shares = with_test if test else Shares.parse(settings.splits or _DEFAULT_SPLITS)
@@ -81,9 +90,11 @@ def build_fairuser(
             "test": [str(path) for path in test],
             "limit": settings.limit,
             "seed": settings.seed,
+            "races": list(settings.races),
+            "test_races": list(settings.test_races),
         },
     )
-    rows = _rows(opened_test, opened, shares, settings.seed)
+    rows = _rows(opened_test, opened, shares, settings)
     total = sum(map(len, [*opened, *opened_test]))
     return build(about, rows, out, processes=processes, total=total, overwrite=overwrite)
 
@@ -104,13 +115,18 @@ def _files(settings: FairUserSettings) -> tuple[list[Path], list[Path]]:
 
 
 def _rows(
-    test: Sequence[FairFaceFile], faces: Sequence[FairFaceFile], shares: Shares, seed: int
+    test: Sequence[FairFaceFile], faces: Sequence[FairFaceFile], shares: Shares, settings: FairUserSettings
 ) -> Iterator[SourceRow]:
     """The test source comes first, so that the builder drops its pictures from the others."""
     for file in test:
-        yield from (_row(face, "test") for face in file)
+        yield from (_row(face, "test") for face in _only(file, settings.test_races))
     for file in faces:
-        yield from (_row(face, split_of(content_hash(face.image or b""), shares, seed)) for face in file)
+        for face in _only(file, settings.races):
+            yield _row(face, split_of(content_hash(face.image or b""), shares, settings.seed))
+
+
+def _only(file: FairFaceFile, races: Sequence[str]) -> Iterator[FairFace]:
+    return (face for face in file if not races or face.race in races)
 
 
 def _row(face: FairFace, split: str) -> SourceRow:

@@ -225,7 +225,8 @@ def as_it_is(batch: Batch) -> Batch:
 def _trainer(recipe: Recipe, run: Path, epoch: Callback, devices: int | str) -> pl.Trainer:
     local = os.environ.get("LOCAL_WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
     count = int(local) if local else devices
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // (count if isinstance(count, int) else 1)))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // (count if isinstance(count, int) else 1)))
     return pl.Trainer(
         max_epochs=recipe.epochs,
         devices=count,

@@ -79,8 +79,11 @@ class ContrastiveModule(pl.LightningModule):
         """
         settings = self.recipe.masked_image
         assert settings is not None
-        self.masked_image = MaskedImageHead(self.model.visual, vocabulary, settings.layers)
-        self.register_buffer("train_image_tokens", torch.from_numpy(np.asarray(tokens)), persistent=False)
+        # A generator of its own: whether the tokens were cached or computed first must not change the weights.
+        with torch.random.fork_rng():
+            torch.manual_seed(self.recipe.seed)
+            self.masked_image = MaskedImageHead(self.model.visual, vocabulary, settings.layers)
+        self.register_buffer("train_image_tokens", torch.from_numpy(np.array(tokens)), persistent=False)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Equation (5) on one process's part of the batch."""
