@@ -23,7 +23,8 @@ table of its own. Chance levels narrow them down. FairUser has 126 captions: exa
 are small. GenUser's captions are all different: there a profile is an image, and .133 to .680 can be the whole test set
 of 1,000 or small pools. Recall within .001 of accuracy means classes of nearly equal support. Precision above recall,
 as in all rows of the paper, is impossible where each image is a class of its own, but not over places in a pool, as
-when a program compares the arg max of each batch with 0, 1, 2, ... No single reading explains all 48 figures."""
+when a program compares the arg max of each batch with 0, 1, 2, ... No single reading that was tried explains all 48
+figures."""
 
 
 @dataclass(frozen=True)
