@@ -92,8 +92,16 @@ class ContrastiveModule(pl.LightningModule):
             rng = np.random.default_rng((self.recipe.seed, self.global_step, rank()))
             loss = loss + self._masked_image(batch, rng)
         self.log("train/loss", loss, prog_bar=True)
-        self._stop_at_nonsense(loss)
+        self._newest_loss = loss.detach()
+        if loss.device.type == "cpu" or self.global_step % LOOK_AT_LOSS_EVERY == 0:
+            self._stop_at_nonsense(loss)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Looks at the losses before a checkpoint is written."""
+        self._stop_at_nonsense(self._newest_loss)
+        if "val/loss" in self.trainer.callback_metrics:
+            self._stop_at_nonsense(self.trainer.callback_metrics["val/loss"])
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """The contrastive loss, and the accuracy of each view as a zero-shot classifier."""
@@ -178,8 +186,6 @@ class ContrastiveModule(pl.LightningModule):
 
     def _stop_at_nonsense(self, loss: Tensor) -> None:
         """Raises TrainingError for a loss that is not finite, before a checkpoint holds what it leads to."""
-        if loss.device.type != "cpu" and self.global_step % LOOK_AT_LOSS_EVERY:
-            return
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss is {float(loss)} at step {self.global_step}; the run's checkpoints are from before. A lower "
