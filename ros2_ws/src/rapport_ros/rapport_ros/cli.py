@@ -13,6 +13,7 @@ import click
 from rapport_edge.errors import RapportError
 from rapport_ros.bench.command import bench
 from rapport_ros.demo.command import demo, picture
+from rapport_ros.stop_signals import StoppedError, stop_signals
 
 DEFAULT_PARAMETERS = Path(str(files("rapport_ros") / "config" / "rapport.yaml"))
 NODE_NAMES = ("face_perception", "profile_store", "dialogue_example")
@@ -48,11 +49,15 @@ def main() -> None:
 @click.option("--remap", multiple=True, metavar="FROM:=TO", help="Renames a topic, such as image:=/camera/image_raw.")
 def up(params: Path, domain: int | None, namespace: str, remap: tuple[str, ...]) -> None:
     """Run face perception, profile store and the dialogue example in one process until Ctrl-C."""
-    from rapport_ros.up import run_all
+    with stop_signals() as stop:
+        from rapport_ros.up import run_all
 
-    if domain is not None:
-        os.environ["ROS_DOMAIN_ID"] = str(domain)
-    run_all(params, namespace, remap, say=click.echo)
+        if domain is not None:
+            os.environ["ROS_DOMAIN_ID"] = str(domain)
+        try:
+            run_all(params, namespace, remap, click.echo, stop)
+        except StoppedError as stopped:
+            click.echo(str(stopped))
 
 
 main.add_command(demo)

@@ -11,7 +11,8 @@ from rapport_ros.dialogue_example import DialogueExample
 from rapport_ros.face_perception_node import FacePerceptionNode
 from rapport_ros.params_file import check_params_file
 from rapport_ros.profile_store_node import ProfileStoreNode
-from rapport_ros.runner import NodeFactory, NodeGroup, ros_context, stop_signals
+from rapport_ros.runner import NodeFactory, NodeGroup, ros_context
+from rapport_ros.stop_signals import StopRequest
 
 NODES: dict[str, NodeFactory] = {
     "profile_store": ProfileStoreNode,
@@ -36,16 +37,17 @@ def ros_arguments(params: Path, namespace: str, remaps: Sequence[str]) -> list[s
     return arguments
 
 
-def run_all(params: Path, namespace: str, remaps: Sequence[str], say: Callable[[str], None]) -> None:
-    """Runs all nodes until SIGINT or SIGTERM, then stops them in order.
+def run_all(params: Path, namespace: str, remaps: Sequence[str], say: Callable[[str], None], stop: StopRequest) -> None:
+    """Runs all nodes until `stop` is set, then stops them in order.
 
     Raises:
         SettingsError: for a parameter file or an argument that ROS cannot use.
         RefusedError: when a node refuses its parameters.
+        StoppedError: when `stop` is set before all nodes are ready.
     """
     check_params_file(params, list(NODES))
     arguments = ros_arguments(params, namespace, remaps)
-    with ros_context(arguments), stop_signals() as stop, NodeGroup(list(NODES.values())):
+    with ros_context(arguments), NodeGroup(list(NODES.values()), stop):
         say(f"ready in {process_age():.1f} s: {', '.join(NODES)}; Ctrl-C stops")
         stop.wait()
         say("stopping")

@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 from perception_setup import Camera
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from tiny_bundle import write_tiny
 
@@ -18,6 +21,8 @@ from rapport_msgs.msg import DemographicEstimate, FaceArray, UserProfile
 from rapport_ros.cli import DEFAULT_PARAMETERS
 from rapport_ros.params_file import check_params_file
 from rapport_ros.qos import LATCHED, RESULTS
+from rapport_ros.runner import NodeGroup, ros_context
+from rapport_ros.stop_signals import StoppedError, StopRequest
 from rapport_ros.up import NODES, ros_arguments, run_all
 
 COMMAND = [sys.executable, "-c", "from rapport_ros.cli import main; main()", "up"]
@@ -107,6 +112,63 @@ def test_a_refused_parameter_ends_with_status_2_and_the_reason(own_domain, tmp_p
     )
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal (proc(5), SigCgt of status)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(re.search(r"SigCgt:\s*([0-9a-f]+)", status)[1], 16) >> (number - 1) & 1)
+
+
+def wait_until(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("moment", [0.3, 0.8, 1.5])
+def test_ctrl_c_before_everything_is_ready_ends_with_one_line(own_domain, parameters, up, moment):
+    started = time.monotonic()
+    running = up("--params", str(parameters))
+    # Python catches SIGINT from the start; SIGTERM only `stop_signals` does. A busy machine may take longer than usual.
+    wait_until(lambda: catches(running.process.pid, signal.SIGTERM), 60.0)
+    assert "librcl.so" not in Path(f"/proc/{running.process.pid}/maps").read_text()
+    time.sleep(max(0.0, started + moment - time.monotonic()))
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(60) == 0, running.output
+    wait_until(lambda: re.search(r"stopped by SIGINT before all nodes were ready\n$|stopping\n$", running.output), 10.0)
+    assert "Traceback" not in running.output
+    assert ("ready in" in running.output) is ("stopping" in running.output)
+
+
+@pytest.mark.parametrize("step", [0, 1, 5])
+def test_a_request_to_stop_is_seen_before_each_step(own_domain, step):
+    stop, steps = StopRequest(), []
+
+    class Counted(LifecycleNode):
+        def __init__(self) -> None:
+            super().__init__(f"counted_{len(steps)}")
+            self.count()
+
+        def count(self) -> TransitionCallbackReturn:
+            steps.append(self.get_name())
+            if len(steps) == step:
+                stop.take(signal.SIGTERM, None)
+            return TransitionCallbackReturn.SUCCESS
+
+        def on_configure(self, state) -> TransitionCallbackReturn:
+            return self.count()
+
+        def on_activate(self, state) -> TransitionCallbackReturn:
+            return self.count()
+
+    if step == 0:
+        stop.take(signal.SIGTERM, None)
+    with ros_context([]), pytest.raises(StoppedError, match="stopped by SIGTERM"), NodeGroup([Counted, Counted], stop):
+        pass
+    assert len(steps) == step
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -128,7 +190,7 @@ def test_a_value_that_only_ros_refuses_is_a_setting_refused(tmp_path, value, rea
     path = tmp_path / "bad.yaml"
     path.write_text(f"face_perception:\n  ros__parameters:\n    image.topic: {value}\n")
     with pytest.raises(SettingsError, match=reason):
-        run_all(path, "", [], say=print)
+        run_all(path, "", [], print, StopRequest())
 
 
 @pytest.mark.live

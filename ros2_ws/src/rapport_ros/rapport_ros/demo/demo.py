@@ -21,7 +21,8 @@ from rapport_ros.harness.recording import ProfileReceived, Recording
 from rapport_ros.harness.trial import Listeners, TrialSettings, run_trial
 from rapport_ros.playback.factory import open_source
 from rapport_ros.playback.player import PlayerSettings
-from rapport_ros.runner import ros_context, stop_signals
+from rapport_ros.runner import ros_context
+from rapport_ros.stop_signals import stop_signals
 
 TOPIC = "image"
 

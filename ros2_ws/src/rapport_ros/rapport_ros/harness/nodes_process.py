@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from rapport_edge.errors import RapportError
+from rapport_ros.stop_signals import StoppedError, stop_signals
 from rapport_ros.up import process_age, run_all
 
 
@@ -41,7 +42,7 @@ def _tell(event: NodesEvent) -> None:
 
 
 def main() -> None:
-    """Exit status 2 when a node refuses its parameters."""
+    """Exit status 2 when a node refuses its parameters; a signal before all are ready ends it with its own status."""
     threading.Thread(target=_stop_at_end_of_input, name="standard input", daemon=True).start()
     told = threading.Event()
 
@@ -51,11 +52,15 @@ def main() -> None:
             told.set()
         print(text, file=sys.stderr)
 
-    try:
-        run_all(Path(sys.argv[1]), "", (), say)
-    except RapportError as error:
-        _tell(NodesEvent(refusal=str(error)))
-        sys.exit(2)
+    with stop_signals() as stop:
+        try:
+            run_all(Path(sys.argv[1]), "", (), say, stop)
+        except StoppedError as stopped:
+            print(stopped, file=sys.stderr)
+            sys.exit(stop.exit_status)
+        except RapportError as error:
+            _tell(NodesEvent(refusal=str(error)))
+            sys.exit(2)
 
 
 if __name__ == "__main__":

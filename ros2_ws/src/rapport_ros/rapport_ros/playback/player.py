@@ -26,7 +26,8 @@ from rapport_ros.playback.frames import FrameSource, SourceFrame, compress
 from rapport_ros.playback.messages import picture_message
 from rapport_ros.playback.prefetch import Prefetch
 from rapport_ros.playback.scene import SceneSettings, SceneSource
-from rapport_ros.runner import ros_context, stop_signals
+from rapport_ros.runner import ros_context
+from rapport_ros.stop_signals import stop_signals
 
 #: Pictures read ahead.
 READ_AHEAD = 30
