@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,20 @@ def test_a_case_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Pat
     done = run("--only", "8K", "--out", tmp_path / "latest.json")
     assert done.returncode == 2
     assert "640x480 raw 1 face" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_that_is_stopped_says_where_and_writes_no_figures(tmp_path: Path, number: signal.Signals, status: int):
+    out, log = tmp_path / "latest.json", tmp_path / "latest.log"
+    words = [sys.executable, "-m", "rapport_ros.cli", "bench", "--only", "640x480 raw", "--out", str(out)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120.0
+        while not (log.exists() and "ready in" in log.read_text()):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    where = "in case 1 of 2, 640x480 raw 1 face: no figures were written"
+    assert errors == f"rapport: stopped by {number.name} {where}\n"
+    assert process.returncode == status
+    assert not out.exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from rapport_ros.harness.recording import Recording, percentiles
 from rapport_ros.harness.trial import Listeners, TrialSettings, run_trial
 from rapport_ros.harness.usage import this_machine
 from rapport_ros.playback.player import PlayerSettings
-from rapport_ros.runner import ros_context, stop_signals
+from rapport_ros.runner import ros_context
+from rapport_ros.stop_signals import StoppedError, StopRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class BenchSettings:
     out: Path
 
 
-def run_bench(settings: BenchSettings, say: Callable[[str], None]) -> bool:
-    """Measures, prints and writes; Ctrl-C ends it after the case in work, and the finished ones are written.
+def run_bench(settings: BenchSettings, say: Callable[[str], None], stop: StopRequest) -> bool:
+    """Measures, prints and writes; when `stop` is set, the case in work is given up and the finished ones are written.
 
     Returns:
         Whether every case was played to its end. Targets are reported, not demanded: they depend on the machine.
@@ -47,13 +47,14 @@ def run_bench(settings: BenchSettings, say: Callable[[str], None]) -> bool:
     Raises:
         HarnessError: if nodes or player do not start.
         SettingsError: if the file cannot be written.
+        StoppedError: if `stop` was set before the last case was finished.
     """
     machine = this_machine()
     log = _prepare(settings.out)
     done: list[CaseResult] = []
     models: dict[str, str] = {}
     say(table.HEAD)
-    with ros_context([]), stop_signals() as stop:
+    with ros_context([]):
         for case in settings.cases:
             recording = measure(case, settings, log, stop)
             if stop.is_set():
@@ -69,10 +70,18 @@ def run_bench(settings: BenchSettings, say: Callable[[str], None]) -> bool:
         for text in ("", table.stage_table(done), "", *table.drop_lines(done), *table.target_lines(found.targets)):
             say(text)
         say(f"{table.machine_line(found)}\nwritten to {settings.out}")
-    return len(done) == len(settings.cases) and not any(case.failure for case in done)
+    if len(done) < len(settings.cases):
+        raise StoppedError(_where_it_stopped(settings, len(done), stop))
+    return not any(case.failure for case in done)
 
 
-def measure(case: Case, settings: BenchSettings, log: Path, stop: threading.Event) -> Recording:
+def _where_it_stopped(settings: BenchSettings, finished: int, stop: StopRequest) -> str:
+    case = settings.cases[finished]
+    figures = f"figures of the {finished} before it are in {settings.out}" if finished else "no figures were written"
+    return f"stopped by {stop.name} in case {finished + 1} of {len(settings.cases)}, {case.name}: {figures}"
+
+
+def measure(case: Case, settings: BenchSettings, log: Path, stop: StopRequest) -> Recording:
     """Plays one case."""
     topic = "image/compressed" if case.transport == "compressed" else "image"
     perception: dict[str, object] = {"image.topic": topic, "image.transport": case.transport}

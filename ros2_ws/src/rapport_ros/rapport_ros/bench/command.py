@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from rapport_ros.demo.command import DEMO_PARAMETERS
+from rapport_ros.stop_signals import StoppedError, stop_signals
 
 
 @click.command()
@@ -34,17 +35,23 @@ from rapport_ros.demo.command import DEMO_PARAMETERS
 def bench(out: Path, seconds: float, only: str, params: Path, bundle: Path | None, domain: int | None) -> None:
     """Measure latency, rates, drops, CPU and memory at 30 Hz, with a camera-like publisher in another process.
 
-    Exit status 1 if a case could not be played to its end.
+    Exit status 1 if a case could not be played to its end, 130 or 143 if Ctrl-C or SIGTERM stopped it.
     """
-    from rapport_edge.errors import SettingsError
-    from rapport_ros.bench.bench import BenchSettings, run_bench
-    from rapport_ros.bench.cases import all_cases
-    from rapport_ros.harness.domain import use_domain
+    with stop_signals() as stop:
+        from rapport_edge.errors import SettingsError
+        from rapport_ros.bench.bench import BenchSettings, run_bench
+        from rapport_ros.bench.cases import all_cases
+        from rapport_ros.harness.domain import use_domain
 
-    cases = [case for case in all_cases() if all(word in case.name.split() for word in only.split())]
-    if not cases:
-        names = "; ".join(case.name for case in all_cases())
-        raise SettingsError(f"no case has all the words '{only}'; cases are: {names}")
-    use_domain(domain, os.environ)
-    if not run_bench(BenchSettings(cases, seconds, params, bundle, out), say=click.echo):
+        cases = [case for case in all_cases() if all(word in case.name.split() for word in only.split())]
+        if not cases:
+            names = "; ".join(case.name for case in all_cases())
+            raise SettingsError(f"no case has all the words '{only}'; cases are: {names}")
+        use_domain(domain, os.environ)
+        try:
+            complete = run_bench(BenchSettings(cases, seconds, params, bundle, out), click.echo, stop)
+        except StoppedError as stopped:
+            click.echo(f"rapport: {stopped}", err=True)
+            sys.exit(stop.exit_status)
+    if not complete:
         sys.exit(1)
