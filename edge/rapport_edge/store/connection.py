@@ -18,6 +18,7 @@ from rapport_edge.store.errors import (
     StoreCorruptError,
     StoreFullError,
     StoreReadOnlyError,
+    StoreRowError,
     StoreVersionError,
 )
 from rapport_edge.store.migrations import APPLICATION_ID, SCHEMA_VERSION, TABLES, migrations
@@ -145,7 +146,7 @@ def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's and the system's errors, and rows that cannot be read, into errors that say what to do."""
     try:
         yield
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, StoreRowError) as error:
         raise _corrupt(path, f"a row holds what the store does not write: {error}") from error
     except sqlite3.Error as error:
         raise _explain(path, str(error)) from error

@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from rapport_edge.errors import StoreError
 from rapport_edge.faces import FloatArray
+from rapport_edge.store.errors import StoreRowError
 from rapport_edge.store.evidence import MAX_SETTLED_WEIGHT, SETTLED
 from rapport_edge.store.records import EmbeddingRecord
 
@@ -74,13 +75,13 @@ def observe_embedding(db: Database, key: EmbeddingKey, view: View, dtype: str) -
 def embedding_of(db: Database, user_id: str, model_digest: str) -> FloatArray | None:
     """A person's vector under one model, (d,) float32 of unit length, or None."""
     rows = _rows(db, user_id, model_digest)
-    return _combine(map(_view, rows)).vector if rows else None
+    return _pool(rows).vector if rows else None
 
 
 def embeddings_of(db: Database, user_id: str) -> tuple[EmbeddingRecord, ...]:
     """All vectors of a person, one per model."""
     rows = db.query("SELECT * FROM embeddings WHERE user_id = ? ORDER BY model_digest", [user_id])
-    views = ((digest, _combine(map(_view, group))) for digest, group in groupby(rows, lambda r: r["model_digest"]))
+    views = ((digest, _pool(group)) for digest, group in groupby(rows, lambda r: r["model_digest"]))
     return tuple(
         EmbeddingRecord(
             model_digest=digest, vector=tuple(view.vector.tolist()), weight=view.weight, updated=view.updated
@@ -90,14 +91,26 @@ def embeddings_of(db: Database, user_id: str) -> tuple[EmbeddingRecord, ...]:
 
 
 def embeddings_by_model(db: Database, model_digest: str) -> Iterator[tuple[str, FloatArray]]:
-    """(user id, vector) of everybody who granted consent and has a vector under one model."""
+    """(user id, vector) of everybody who granted consent and has a vector under one model, all of one size.
+
+    Raises:
+        StoreRowError: vectors of two sizes, or a row that holds none.
+    """
     rows = db.query(
         "SELECT e.* FROM embeddings e JOIN users u USING (user_id) "
         "WHERE e.model_digest = ? AND u.consent = 'granted' ORDER BY e.user_id",
         [model_digest],
     )
+    first: tuple[EmbeddingKey, int] | None = None
     for user_id, group in groupby(rows, lambda row: row["user_id"]):
-        yield user_id, _combine(map(_view, group)).vector
+        parts = list(group)
+        vector = _pool(parts).vector
+        here = (_key(parts[0]), vector.size)
+        first = first or here
+        if here[1] != first[1]:
+            (shorter, size), (longer, expected) = sorted((here, first), key=lambda item: item[1])
+            raise _damaged(shorter, f"{size} values, that of user {longer.user_id!r} {expected}")
+        yield user_id, vector
 
 
 def absorb_embeddings(db: Database, kept: str, gone: str, dtype: str) -> None:
@@ -134,8 +147,31 @@ def _write(db: Database, key: EmbeddingKey, view: View, dtype: str) -> None:
 
 
 def _view(row: Mapping[str, Any]) -> View:
-    stored = np.frombuffer(row["vector"], dtype=_DTYPES[row["dtype"]])
-    return View(stored.astype(np.float32), row["weight"], row["updated"])
+    blob, dtype = row["vector"], _DTYPES[row["dtype"]]
+    if not isinstance(blob, bytes) or not blob or len(blob) % dtype.itemsize:
+        raise _damaged(_key(row), f"a blob of length {len(blob)}, not a vector of {row['dtype']}")
+    return View(np.frombuffer(blob, dtype).astype(np.float32), row["weight"], row["updated"])
+
+
+def _pool(rows: Iterable[Mapping[str, Any]]) -> View:
+    """One person's parts under one model as one view; a part shorter than the others was cut off."""
+    parts = [(_key(row), _view(row)) for row in rows]
+    size = max(view.vector.size for _, view in parts)
+    for key, view in parts:
+        if view.vector.size != size:
+            raise _damaged(key, f"{view.vector.size} values, where another encounter has {size}")
+    return _combine([view for _, view in parts])
+
+
+def _key(row: Mapping[str, Any]) -> EmbeddingKey:
+    return EmbeddingKey(row["user_id"], row["model_digest"], row["encounter"])
+
+
+def _damaged(key: EmbeddingKey, found: str) -> StoreRowError:
+    return StoreRowError(
+        f"the embedding of user {key.user_id!r}, model {key.model_digest[:12]}, encounter {key.encounter!r} has "
+        f"{found}; forgetting this person removes it"
+    )
 
 
 def _combine(views: Iterable[View]) -> View:

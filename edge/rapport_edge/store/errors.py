@@ -17,6 +17,10 @@ class StoreCorruptError(StoreError):
     """The file is damaged, or no profile database at all."""
 
 
+class StoreRowError(StoreError):
+    """A row that the store cannot have written; the message names it, and `translated` adds the file and a remedy."""
+
+
 class StoreVersionError(StoreError):
     """The database was written by another version of this software."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from people import FakeClock, estimate, remember
+from people import DIGEST, FakeClock, estimate, remember, unit
 
 from rapport_edge.errors import StoreError
 from rapport_edge.store import (
@@ -129,6 +129,41 @@ def test_a_row_that_cannot_be_read_is_an_error_that_says_so(path, damage):
     db.close()
     with ProfileReader.beside_owner(path) as reader, pytest.raises(StoreCorruptError, match="a row holds"):
         reader.profiles()
+
+
+@pytest.mark.parametrize("user_id", ["p0", "p7"])  # p0 is read first
+@pytest.mark.parametrize(
+    ("blob", "found"),
+    [
+        ("substr(vector, 1, 127)", "blob of length 127"),
+        ("substr(vector, 1, 126)", "has 63 values, that of user 'p.' 64"),
+        ("x''", "blob of length 0"),
+        ("'text'", "blob of length 4"),
+    ],
+)
+def test_an_embedding_of_another_length_is_an_error_that_names_the_row(path, blob, found, user_id):
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE embeddings SET vector = {blob} WHERE user_id = '{user_id}'")
+    db.close()
+    with ProfileStore(path) as store:
+        with pytest.raises(StoreCorruptError, match=f"embedding of user '{user_id}', model {DIGEST[:12]}.*{found}"):
+            store.candidates(unit(1), DIGEST)
+        store.forget(user_id, "self")
+        assert len(store.candidates(unit(1), DIGEST)) == 5
+
+
+def test_an_embedding_shorter_than_the_person_s_others_names_the_encounter(path):
+    with ProfileStore(path) as store:
+        store.observe("p7", estimate(seed=7), "e2")
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE embeddings SET vector = substr(vector, 1, 126) WHERE user_id = 'p7' AND encounter = 'e2'")
+    db.close()
+    with ProfileStore(path) as store:
+        for question in (lambda: store.candidates(unit(1), DIGEST), lambda: store.export("p7", "self")):
+            with pytest.raises(
+                StoreCorruptError, match=r"user 'p7'.*encounter 'e2' has 63 values, where .* has 64"
+            ):
+                question()
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "nul\0inside"])
