@@ -74,8 +74,11 @@ def weights_of(checkpoint: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_to_the_same_numbers(fair_user: Path, image_tokenizer: Path, tmp_path: Path) -> None:
-    path = recipe_file(tmp_path, epochs=12)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_killed_run_resumes_to_the_same_numbers(
+    fair_user: Path, image_tokenizer: Path, tmp_path: Path, workers: int
+) -> None:
+    path = recipe_file(tmp_path, epochs=12, workers=workers)
     recipe, inputs = load_recipe(path), Inputs(fair_user, image_tokenizer=image_tokenizer)
     options = ["--image-tokenizer", str(image_tokenizer)]
     cut = tmp_path / "cut"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from rapport_edge.alignment import CropTemplate, align, resize_whole
 from rapport_edge.errors import SettingsError
@@ -118,6 +118,17 @@ class FaceCrops(Dataset[Batch]):
             return plain, plain if self._with_plain else None
         rng = np.random.default_rng((self.seed, self.epoch, row))
         return self._augment(image, landmarks, self.template, rng), plain
+
+
+class LateLoader(DataLoader[Batch]):
+    """Draws the order and starts the workers when the first batch is asked for.
+
+    Lightning makes the first iterator of a resumed run before it says which epoch it is; workers that start there would
+    augment and shuffle as in epoch 0.
+    """
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        yield from super().__iter__()
 
 
 def robot_crop(image: ByteImage, landmarks: FloatArray, template: CropTemplate) -> ByteImage:

@@ -19,7 +19,13 @@ from torch.utils.data.distributed import DistributedSampler
 from rapport_edge.errors import SettingsError
 from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.checkpoints import load_weights
-from rapport_training.demographic.dataset import Batch, CaptionIndex, FaceCrops, use_one_opencv_thread
+from rapport_training.demographic.dataset import (
+    Batch,
+    CaptionIndex,
+    FaceCrops,
+    LateLoader,
+    use_one_opencv_thread,
+)
 from rapport_training.demographic.masked_image.head import checked_tower
 from rapport_training.demographic.masked_image.tokenizers import load_image_tokenizer
 from rapport_training.demographic.masked_image.tokens import tokens_of
@@ -173,7 +179,7 @@ def _training_loader(training: FaceCrops, recipe: Recipe, trainer: pl.Trainer) -
 
 
 def _loader(crops: FaceCrops, recipe: Recipe, world_size: int, **options: Any) -> DataLoader[Batch]:
-    return DataLoader(
+    return LateLoader(
         crops,
         batch_size=recipe.batch_size // world_size,
         num_workers=recipe.workers,
