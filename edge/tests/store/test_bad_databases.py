@@ -160,9 +160,7 @@ def test_an_embedding_shorter_than_the_person_s_others_names_the_encounter(path)
     db.close()
     with ProfileStore(path) as store:
         for question in (lambda: store.candidates(unit(1), DIGEST), lambda: store.export("p7", "self")):
-            with pytest.raises(
-                StoreCorruptError, match=r"user 'p7'.*encounter 'e2' has 63 values, where .* has 64"
-            ):
+            with pytest.raises(StoreCorruptError, match=r"user 'p7'.*encounter 'e2' has 63 values, where .* has 64"):
                 question()
 
 
