@@ -6,11 +6,12 @@ import math
 import uuid
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from rapport_edge.faces import AttributeEstimate, DemographicEstimate, FloatArray
-from rapport_edge.store.records import AgeInterval, DemographicRecord
+from rapport_edge.store.records import AgeInterval, DemographicRecord, ProfileRecord
 
 AGE = "age"
 
@@ -106,6 +107,14 @@ def live_records(estimate: DemographicEstimate, at: float) -> tuple[DemographicR
         interval = AgeInterval(mean=age.mean, std=age.std, low=age.low, high=age.high)
         records.append(_record(age.distribution, estimate, interval, at))
     return tuple(records)
+
+
+def with_estimate(record: ProfileRecord, estimate: DemographicEstimate) -> ProfileRecord:
+    """A record in which an estimate that the store lacks takes the place of older ones of the same attributes."""
+    live = live_records(estimate, record.last_seen)
+    newer = {belief.attribute for belief in live}
+    kept = tuple(belief for belief in record.demographics if belief.attribute not in newer)
+    return msgspec.structs.replace(record, demographics=kept + live)
 
 
 def _record(
