@@ -61,24 +61,32 @@ def history_csv(rows: list[Row]) -> bytes:
 
 
 def draw_curves(rows: list[Row]) -> bytes:
-    """Training and validation loss by epoch, with the epoch of the lowest validation loss marked: a PNG file."""
+    """The paper's Fig. 4, a PNG file: contrastive loss in training and validation by epoch, the best epoch marked.
+
+    Masked image modelling, which validation does not measure, has a panel of its own.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.0), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    parts = sorted({name for row in rows for name in row if name.endswith(("/loss", "/loss_masked_image"))})
-    for name in parts:
-        points = [(row["epoch"] + 1, row[name]) for row in rows if name in row]
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name.replace("/", " ").replace("_", " "))
+    panels = [{"train/contrastive": "training", "val/loss": "validation"}]
+    if any("train/masked_image" in row for row in rows):
+        panels.append({"train/masked_image": "masked image modelling, training"})
+    figure = Figure(figsize=(6.4, 3.4 * len(panels)), dpi=120, layout="constrained")
+    all_axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for axes, lines in zip(all_axes, panels, strict=True):
+        for name, label in lines.items():
+            points = [(row["epoch"] + 1, row[name]) for row in rows if name in row]
+            axes.plot([x for x, _ in points], [y for _, y in points], marker="o", markersize=3, label=label)
+        axes.set(ylabel="loss, nats")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
     validated = [row for row in rows if "val/loss" in row]
     if validated:
-        best = min(validated, key=lambda row: row["val/loss"])
-        axes.axvline(best["epoch"] + 1, color="0.6", linestyle=":", label=f"best: epoch {best['epoch'] + 1:.0f}")
-    axes.set(xlabel="epoch", ylabel="loss, nats")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+        best = min(validated, key=lambda row: row["val/loss"])["epoch"] + 1
+        all_axes[0].axvline(best, color="0.6", linestyle=":", label=f"lowest in validation: epoch {best:.0f}")
+    for axes in all_axes:
+        axes.legend(frameon=False, loc="upper right")
+    all_axes[-1].set(xlabel="epoch")
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()

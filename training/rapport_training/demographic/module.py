@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -69,6 +70,12 @@ class ContrastiveModule(pl.LightningModule):
                 self.register_buffer(f"{split}_captions_{view}", of_face, persistent=False)
             if recipe.age_error > 0:
                 self.register_buffer(f"{split}_years", years_of(captions["age"]), persistent=False)
+        self._keep_tables_out_of_ddp()
+
+    def _keep_tables_out_of_ddp(self) -> None:
+        """DistributedDataParallel sends all buffers in every step, but every process made these tables itself."""
+        tables = [name for name, _ in self.named_buffers(recurse=False)]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, tables)
 
     def add_masked_image(self, vocabulary: int, tokens: NDArray[Any]) -> None:
         """Adds the head of equation (4), with random weights.
@@ -84,10 +91,12 @@ class ContrastiveModule(pl.LightningModule):
             torch.manual_seed(self.recipe.seed)
             self.masked_image = MaskedImageHead(self.model.visual, vocabulary, settings.layers)
         self.register_buffer("train_image_tokens", torch.from_numpy(np.array(tokens)), persistent=False)
+        self._keep_tables_out_of_ddp()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Equation (5) on one process's part of the batch."""
         loss = self._contrastive("train", batch, wording=self.global_step * 7919)  # a prime: all wordings, in turn
+        self.log("train/contrastive", loss)
         if self.masked_image is not None:
             rng = np.random.default_rng((self.recipe.seed, self.global_step, rank()))
             loss = loss + self._masked_image(batch, rng)
@@ -181,7 +190,7 @@ class ContrastiveModule(pl.LightningModule):
         )
         tokens = self.train_image_tokens[batch.rows].long()
         loss = objective(normalise(batch.plain, self.recipe.pixels), tokens, rng)
-        self.log("train/loss_masked_image", loss)
+        self.log("train/masked_image", loss)
         return self.recipe.masked_image.weight * loss
 
     def _stop_at_nonsense(self, loss: Tensor) -> None:
@@ -205,7 +214,9 @@ class ContrastiveModule(pl.LightningModule):
             {"params": decayed, "weight_decay": self.recipe.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer = AdamW(groups, lr=self.recipe.learning_rate, fused=True)
+        # Lightning clips no gradients of a fused optimizer in mixed precision.
+        fused = not (self.recipe.gradient_clip and self.recipe.precision.endswith("-mixed"))
+        optimizer = AdamW(groups, lr=self.recipe.learning_rate, fused=fused)
         schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, self.recipe.warmup_steps, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
