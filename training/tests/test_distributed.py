@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ def one_of_two(rank: int, port: int, recipe: Recipe, captions: list[int], out: P
     if rank == 0:
         torch.save({"loss": loss.detach(), "gradients": gradients(step.module)}, out)
     distributed.destroy_process_group()
+    # Freeing `parallel` may deadlock in torch 2.13: it holds the GIL that gloo's thread needs to end its last work.
+    os._exit(0)
 
 
 def recipe_of(**options: Any) -> Recipe:

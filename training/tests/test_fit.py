@@ -127,6 +127,23 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(fair_user: Path, image_tok
     assert not list((run / "checkpoints").glob("*.ckpt"))
 
 
+def test_mixed_precision_clips_gradients(fair_user: Path, tmp_path: Path) -> None:
+    changes = {"masked_image": None, "epochs": 1, "precision": "bf16-mixed", "gradient_clip": 1.0}
+    checkpoint = fit(load_recipe(recipe_file(tmp_path, **changes)), Inputs(fair_user), tmp_path / "run", devices=1)
+    assert all(value.isfinite().all() for value in weights_of(checkpoint).values())
+
+
+@pytest.mark.slow
+def test_two_processes_model_masked_images(fair_user: Path, image_tokenizer: Path, tmp_path: Path) -> None:
+    options = ["--image-tokenizer", str(image_tokenizer), "--devices", "2"]
+    full = command(recipe_file(tmp_path, epochs=1), fair_user, tmp_path / "run", *options)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(full, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names, figures = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert float(dict(zip(names.split(","), figures.split(","), strict=True))["train/masked_image"]) > 0
+
+
 def test_it_stops_three_evaluations_after_the_best_and_keeps_the_best(fair_user: Path, tmp_path: Path) -> None:
     changes = {"masked_image": None, "learning_rate": 0.3, "warmup_steps": 0, "epochs": 30, "patience": 3}
     recipe = load_recipe(recipe_file(tmp_path, **changes))
@@ -166,6 +183,11 @@ def test_a_folder_with_another_run_is_refused(fair_user: Path, tmp_path: Path) -
         ({"masked_image": None, "epochs": []}, [], "epochs"),
         ({"masked_image": None, "model": "ViT-B-17"}, [], "ViT-B-1"),
         ({"masked_image": None, "views": {"hair": 1.0}}, [], "hair"),
+        ({"masked_image": None, "precision": "64-true"}, [], "precision"),
+        ({"masked_image": None, "patience": 3, "validate_every": 4}, [], "patience"),
+        ({"masked_image": None, "stages": [{"from_epoch": 0, "size": 64}]}, [], "crops of 64 pixels"),
+        ({"masked_image": None, "batch_size": 33}, ["--devices", "2"], "33 evenly"),
+        ({"masked_image": None, "epochs": 1}, ["--run", "/dev/null/run"], "run folder"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_status_2(

@@ -29,6 +29,7 @@ from rapport_training.demographic.dataset import (
 from rapport_training.demographic.masked_image.head import checked_tower
 from rapport_training.demographic.masked_image.tokenizers import load_image_tokenizer
 from rapport_training.demographic.masked_image.tokens import tokens_of
+from rapport_training.demographic.model import check_crop_sizes
 from rapport_training.demographic.module import ContrastiveModule
 from rapport_training.demographic.recipe import Recipe
 from rapport_training.demographic.run import LAST, begin, discard, is_finished, mark_finished, new_record, result_of
@@ -88,8 +89,9 @@ def fit(
     loader = _training_loader(training, recipe, trainer)
     captions = [{view: CaptionIndex(split, view) for view in recipe.used_views} for split in faces]
     module = ContrastiveModule(recipe, *captions, steps=recipe.epochs * len(loader))
+    check_crop_sizes(module.model, (stage.size for stage in recipe.stages))
     start = _load_inputs(module, recipe, inputs, training)
-    if not resume and trainer.is_global_zero:
+    if not resume:  # every process, so that none looks before another has tidied up; none writes before all have met
         discard(run)
     begin(run, recipe, new_record(inputs.data, *faces, start))
     if not is_finished(run):
@@ -172,6 +174,11 @@ def _training_loader(training: FaceCrops, recipe: Recipe, trainer: pl.Trainer) -
     sampler = DistributedSampler(
         training, trainer.world_size, trainer.global_rank, shuffle=True, seed=recipe.seed, drop_last=True
     )
+    if recipe.batch_size % trainer.world_size:
+        raise SettingsError(
+            f"{trainer.world_size} processes cannot share a batch of {recipe.batch_size} evenly; take other --devices "
+            "or another batch_size"
+        )
     loader = _loader(training, recipe, trainer.world_size, sampler=sampler, drop_last=True)
     if len(loader) == 0:
         raise SettingsError(f"{len(training)} training faces do not fill one batch of {recipe.batch_size}")

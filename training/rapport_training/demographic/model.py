@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -107,6 +107,23 @@ def build_model(config: str | Mapping[str, Any]) -> CLIP | CustomTextCLIP:
     return model
 
 
+def check_crop_sizes(model: CLIP | CustomTextCLIP, sizes: Iterable[int]) -> None:
+    """Shows the image tower one black crop of each size.
+
+    Raises:
+        SettingsError: for the first size, in pixels, that it does not take.
+    """
+    training, device = model.training, model.logit_scale.device
+    model.eval()
+    for size in sorted(set(sizes)):
+        try:
+            with torch.no_grad():
+                model.encode_image(torch.zeros(1, 3, size, size, device=device))
+        except _BAD_FIELDS as error:
+            raise SettingsError(f"the image tower does not take crops of {size} pixels: {error}") from error
+    model.train(training)
+
+
 def build_tokenizer(config: str | Mapping[str, Any], *, truncate: bool = False) -> CaptionTokenizer:
     """CLIP's byte-pair tokenizer with the context length of the model's text tower.
 
@@ -161,6 +178,7 @@ __all__ = [
     "Tokenizer",
     "build_model",
     "build_tokenizer",
+    "check_crop_sizes",
     "encode_prompts",
     "model_config",
 ]

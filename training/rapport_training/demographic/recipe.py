@@ -89,7 +89,7 @@ class Recipe(_Part, frozen=True, kw_only=True):
         learning_rate: AdamW's, after a linear warm-up and with a cosine decay to zero.
         ema_decay: the weights that are validated and exported are their exponential moving average, updated every
             fourth step; 0 for none.
-        precision: Lightning's, such as "32-true" and "bf16-mixed".
+        precision: Lightning's name of it; the contrastive loss itself is always in 32 bits.
     """
 
     name: str
@@ -115,7 +115,7 @@ class Recipe(_Part, frozen=True, kw_only=True):
     weight_decay: NonNegative = 0.05
     gradient_clip: NonNegative = 1.0
     ema_decay: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.992
-    precision: str = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     workers: CountOrNone = 0
     unknown: Unknown = Unknown()
 
@@ -127,7 +127,7 @@ class Recipe(_Part, frozen=True, kw_only=True):
     @property
     def final_template(self) -> CropTemplate:
         """The crop that the exported model takes."""
-        return self.template(self.epochs)
+        return self.template(self.epochs - 1)
 
     @property
     def used_views(self) -> dict[str, float]:
@@ -163,12 +163,13 @@ def _contradiction(recipe: Recipe) -> str:
     strange = sorted(set(recipe.views) - set(VIEWS))
     if strange:
         return f"no view {', '.join(strange)}; there are {', '.join(VIEWS)}"
-    if not recipe.used_views:
-        return "one of `views` needs a weight above 0"
-    if recipe.age_error > 0 and not recipe.views.get("age"):
-        return "age_error needs the view 'age' with a weight above 0"
-    if not any(stage.from_epoch == 0 for stage in recipe.stages):
-        return "one of `stages` must start at epoch 0"
-    if recipe.masked_image and len({stage.size for stage in recipe.stages}) > 1:
-        return "masked_image needs crops of one size: the grid of patches may not change"
-    return ""
+    problems = {
+        "one of `views` needs a weight above 0": not recipe.used_views,
+        "age_error needs the view 'age' with a weight above 0": recipe.age_error > 0 and not recipe.views.get("age"),
+        "one of `stages` must start at epoch 0": all(stage.from_epoch > 0 for stage in recipe.stages),
+        "masked_image needs crops of one size: the grid of patches may not change": recipe.masked_image
+        and len({stage.size for stage in recipe.stages}) > 1,
+        "patience needs an evaluation: validate_every may not be more than epochs": recipe.patience
+        and recipe.validate_every > recipe.epochs,
+    }
+    return next((problem for problem, found in problems.items() if found), "")

@@ -76,7 +76,10 @@ def begin(run: Path, recipe: Recipe, record: RunRecord) -> None:
     Raises:
         SettingsError: if the folder holds another run, with what differs.
     """
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot make the run folder {run}: {error.strerror}") from error
     if not checkpoints(run):
         write_atomically(run / "recipe.yaml", encode_recipe(recipe))
         write_atomically(run / "run.json", msgspec.json.format(msgspec.json.encode(record)) + b"\n")
