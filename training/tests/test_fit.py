@@ -18,11 +18,12 @@ from click.testing import CliRunner
 
 from rapport_edge.errors import SettingsError
 from rapport_training.cli import main
+from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.fit import Inputs, fit
 from rapport_training.demographic.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
 from rapport_training.demographic.masked_image.tokenizers.loading import save_autoencoder
 from rapport_training.demographic.recipe import encode_recipe, load_recipe
-from rapport_training.demographic.run import load_run
+from rapport_training.demographic.run import load_run, seen_in_training
 from rapport_training.errors import TrainingError
 
 RECIPE = """
@@ -197,6 +198,24 @@ def test_what_does_not_fit_is_refused_with_status_2(
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 2, done.output
     assert word in done.output
+
+
+def test_a_run_knows_what_it_was_trained_on(fair_user: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    fit(load_recipe(recipe_file(tmp_path, masked_image=None, epochs=1)), Inputs(fair_user), run, devices=1)
+    train, test = UserFaces.open(fair_user, "train"), UserFaces.open(fair_user, "test")
+    assert seen_in_training(run, train.content[:7]) == 7
+    assert seen_in_training(run, test.content) == 0
+
+
+def test_a_damaged_checkpoint_is_named(fair_user: Path, tmp_path: Path) -> None:
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    recipe = load_recipe(recipe_file(tmp_path, masked_image=None, epochs=1))
+    fit(recipe, Inputs(fair_user), tmp_path / "run", devices=1)
+    (tmp_path / "run" / "finished").unlink()
+    last.write_bytes(last.read_bytes()[:20_000])
+    with pytest.raises(TrainingError, match=r"last\.ckpt is damaged"):
+        fit(recipe, Inputs(fair_user), tmp_path / "run", devices=1)
 
 
 def test_a_recipe_survives_its_run_folder(tmp_path: Path) -> None:

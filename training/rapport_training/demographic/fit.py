@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,16 @@ from rapport_training.demographic.masked_image.tokens import tokens_of
 from rapport_training.demographic.model import check_crop_sizes
 from rapport_training.demographic.module import ContrastiveModule
 from rapport_training.demographic.recipe import Recipe
-from rapport_training.demographic.run import LAST, begin, discard, is_finished, mark_finished, new_record, result_of
+from rapport_training.demographic.run import (
+    LAST,
+    begin,
+    discard,
+    is_finished,
+    mark_finished,
+    new_record,
+    result_of,
+    write_trained_on,
+)
 from rapport_training.demographic.trainer import EpochOfCrops, make_trainer
 from rapport_training.errors import Interrupted, TrainingError
 
@@ -94,6 +104,7 @@ def fit(
     if not resume:  # every process, so that none looks before another has tidied up; none writes before all have met
         discard(run)
     begin(run, recipe, new_record(inputs.data, *faces, start))
+    write_trained_on(run, faces[0].content)
     if not is_finished(run):
         _train(trainer, module, (loader, _loader(validation, recipe, 1)), run)
     return result_of(run, recipe)
@@ -103,6 +114,8 @@ def _train(
     trainer: pl.Trainer, module: ContrastiveModule, loaders: tuple[DataLoader[Batch], DataLoader[Batch]], run: Path
 ) -> None:
     last = run / "checkpoints" / LAST
+    if last.is_file() and not zipfile.is_zipfile(last):
+        raise TrainingError(f"{last} is damaged; remove it to begin anew, or copy a whole one to its place")
     try:
         trainer.fit(module, *loaders, ckpt_path=str(last) if last.is_file() else None)
     except SystemExit as error:  # how Lightning ends after Ctrl-C

@@ -96,7 +96,7 @@ class ContrastiveModule(pl.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Equation (5) on one process's part of the batch."""
         loss = self._contrastive("train", batch, wording=self.global_step * 7919)  # a prime: all wordings, in turn
-        self.log("train/contrastive", loss)
+        self.log("train/contrastive", loss, on_step=False, on_epoch=True)
         if self.masked_image is not None:
             rng = np.random.default_rng((self.recipe.seed, self.global_step, rank()))
             loss = loss + self._masked_image(batch, rng)
@@ -149,12 +149,12 @@ class ContrastiveModule(pl.LightningModule):
             scale = self.model.logit_scale.exp().float()
             for view, (distinct, inverse) in used.items():
                 view_loss = self._view_loss(images, texts[view], inverse, scale)
-                self.log(f"{split}/loss_{view}", view_loss, batch_size=len(rows))
+                self.log(f"{split}/loss_{view}", view_loss, on_step=False, on_epoch=True, batch_size=len(rows))
                 loss = loss + self.recipe.views[view] * view_loss
                 if view == "age" and self.recipe.age_error > 0:
                     years = getattr(self, f"{split}_years")[distinct]
                     error = expected_age_error(images, texts[view], inverse, scale, years)
-                    self.log(f"{split}/age_error_decades", error, batch_size=len(rows))
+                    self.log(f"{split}/age_error_decades", error, on_step=False, on_epoch=True, batch_size=len(rows))
                     loss = loss + self.recipe.age_error * error
         return loss
 
@@ -190,7 +190,7 @@ class ContrastiveModule(pl.LightningModule):
         )
         tokens = self.train_image_tokens[batch.rows].long()
         loss = objective(normalise(batch.plain, self.recipe.pixels), tokens, rng)
-        self.log("train/masked_image", loss)
+        self.log("train/masked_image", loss, on_step=False, on_epoch=True)
         return self.recipe.masked_image.weight * loss
 
     def _stop_at_nonsense(self, loss: Tensor) -> None:

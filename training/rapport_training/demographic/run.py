@@ -9,13 +9,16 @@ events.*       TensorBoard's
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rapport_edge.atomic import write_atomically
 from rapport_edge.errors import SettingsError
@@ -26,7 +29,7 @@ from rapport_training.demographic.dual_encoder import DualEncoder
 from rapport_training.demographic.model import build_model, build_tokenizer
 from rapport_training.demographic.recipe import Recipe, encode_recipe, load_recipe
 
-LAST, BEST, FINISHED = "last.ckpt", "best.ckpt", "finished"
+LAST, BEST, FINISHED, TRAINED_ON = "last.ckpt", "best.ckpt", "finished", "trained_on.npy"
 
 _PACKAGES = ("torch", "lightning", "open_clip_torch", "timm", "numpy", "opencv-python", "rapport-training")
 
@@ -92,6 +95,28 @@ def begin(run: Path, recipe: Recipe, record: RunRecord) -> None:
         raise SettingsError(
             f"{run} holds a run with another {', '.join(differing)}; take another --run, or --no-resume to start over"
         )
+
+
+def write_trained_on(run: Path, content: NDArray[np.str_]) -> None:
+    """Keeps which pictures the run learns from, so that an evaluation notices when it is asked about them.
+
+    Args:
+        run: the folder.
+        content: (n,) SHA-256 of the training pictures, hexadecimal.
+    """
+    buffer = io.BytesIO()
+    np.save(buffer, _short(content))
+    write_atomically(run / TRAINED_ON, buffer.getvalue())
+
+
+def seen_in_training(run: Path, content: NDArray[np.str_]) -> int:
+    """How many of these pictures the run was trained on; 0 for a run that did not keep it."""
+    path = run / TRAINED_ON
+    return int(np.isin(_short(content), np.load(path)).sum()) if path.is_file() else 0
+
+
+def _short(content: NDArray[np.str_]) -> NDArray[np.uint64]:
+    return np.array([int(digest[:16], 16) for digest in content], dtype=np.uint64)
 
 
 def read_record(run: Path) -> RunRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from rapport_training.demographic.evaluation.linear_probe import linear_probe, p
 from rapport_training.demographic.evaluation.result import FORMAT, DataSummary, Result, Retrieval
 from rapport_training.demographic.evaluation.retrieval import Pairs, Setting, retrieve
 from rapport_training.demographic.evaluation.zero_shot import Split, zero_shot
+from rapport_training.demographic.run import seen_in_training
+
+_log = logging.getLogger(__name__)
 
 #: Of the curve over pool sizes; the whole test set follows.
 POOL_SIZES = (4, 16, 64, 256, 1024, 4096)
@@ -70,12 +74,13 @@ class Data:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that is evaluated, with its place in the table."""
+    """A model that is evaluated, with its place in the table, and the folder of its run if it has one."""
 
     label: str
     variant: str
     seed: int | None
     encoder: DualEncoder
+    run: Path | None = None
 
 
 class Evaluator:
@@ -93,17 +98,18 @@ class Evaluator:
         self._cache = EmbeddingCache(None if folder is None else folder / "embeddings", workers)
 
     def evaluate(self, subject: Subject, data: Data) -> Result:
-        """The figures of a model on a test set."""
+        """The figures of a model on a test set; a warning if it was trained on some of the pictures."""
         model = digest_of(subject.encoder)
         path = self._path(model, data)
-        kept = _read(path)
-        if kept is not None:
-            return msgspec.structs.replace(kept, label=subject.label, variant=subject.variant, seed=subject.seed)
-        result = self._measure(subject, model, data)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, msgspec.json.format(msgspec.json.encode(result)))
-        return result
+        result = _read(path)
+        if result is None:
+            result = self._measure(subject, model, data)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, msgspec.json.format(msgspec.json.encode(result)))
+        return msgspec.structs.replace(
+            result, label=subject.label, variant=subject.variant, seed=subject.seed, seen=_seen(subject, data)
+        )
 
     def _path(self, model: str, data: Data) -> Path | None:
         if self._results is None:
@@ -133,6 +139,20 @@ class Evaluator:
             skipped=attributes.skipped,
             seconds=time.perf_counter() - started,
         )
+
+
+def _seen(subject: Subject, data: Data) -> int:
+    test = data.splits[2]
+    seen = 0 if subject.run is None else seen_in_training(subject.run, test.content)
+    if seen:
+        _log.warning(
+            "%d of the %d test pictures of %s were in the training of %s: its figures there are no test",
+            seen,
+            len(test),
+            data.key,
+            subject.label,
+        )
+    return seen
 
 
 class _AttributeMeasurement:

@@ -72,6 +72,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         zero_shot, probe: None if they were not measured; `skipped` says why.
         skipped: by what was left out, the reason.
         seconds: wall-clock time of the evaluation.
+        seen: pictures of the test set that the model was trained on, which there should be none of.
     """
 
     format: int = FORMAT
@@ -87,6 +88,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     probe: Attributes | None
     skipped: dict[str, str]
     seconds: float
+    seen: int = 0
 
     def figures(self, setting: Setting) -> Figures | None:
         """Of one setting; None if it was not asked for."""

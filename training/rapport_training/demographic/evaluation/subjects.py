@@ -37,7 +37,7 @@ def subjects_of(runs: Sequence[Path], recipes: Sequence[str], weights: Sequence[
         yield Subject(settings.name, OUT_OF_THE_BOX, None, encoder_from(settings, file))
     for label, run in labels_of(runs).items():
         encoder = load_run(run)
-        yield Subject(label, TRAINED, recipe_of(run).seed, encoder)
+        yield Subject(label, TRAINED, recipe_of(run).seed, encoder, run)
 
 
 def labels_of(runs: Sequence[Path]) -> dict[str, Path]:

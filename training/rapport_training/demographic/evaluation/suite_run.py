@@ -161,7 +161,7 @@ class SuiteRun:
         else:
             progress(f"{job.name}: training in {run}")
             self._fit(job, run)
-        return Subject(job.model.label, job.variant, job.seed, load_run(run))
+        return Subject(job.model.label, job.variant, job.seed, load_run(run), run)
 
     def _check_finished(self, job: Job, run: Path) -> None:
         """A run of an earlier command may be of other data or of another recipe.
