@@ -104,11 +104,16 @@ def test_ctrl_c_stops_with_a_sentence_and_keeps_the_last_epoch(
     fair_user: Path, image_tokenizer: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    full = command(recipe_file(tmp_path, epochs=200), fair_user, run, "--image-tokenizer", str(image_tokenizer))
+    full = command(recipe_file(tmp_path, epochs=5000), fair_user, run, "--image-tokenizer", str(image_tokenizer))
     with subprocess.Popen(full, stderr=subprocess.PIPE, text=True) as process:
         wait_for(run / "checkpoints" / "last.ckpt", process)
+        # Python drops a KeyboardInterrupt that arrives inside of a destructor; a person would press again.
         process.send_signal(signal.SIGINT)
-        errors = process.communicate()[1]
+        try:
+            errors = process.communicate(timeout=8)[1]
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            errors = process.communicate()[1]
     assert process.returncode == 130, errors
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
