@@ -53,6 +53,10 @@ def batch_of(rows: Tensor) -> Batch:
     return Batch(faces()[rows], rows, faces()[rows])
 
 
+def contrastive(module: ContrastiveModule, batch: Batch) -> Tensor:
+    return module._contrastive("train", module.encode_images(batch.crops), batch.rows, wording=0)
+
+
 class Step(torch.nn.Module):
     """Makes a training step the forward pass, as Lightning's DDP strategy does."""
 
@@ -61,7 +65,7 @@ class Step(torch.nn.Module):
         self.module = module
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.module._contrastive("train", batch, wording=0)
+        return contrastive(self.module, batch)
 
 
 def gradients(module: ContrastiveModule) -> dict[str, Tensor]:
@@ -110,7 +114,7 @@ def test_two_processes_agree_with_one(equal_captions: str, captions: list[int], 
     alone = module_of(recipe, captions)
     # The order in which the processes' parts stand in the gathered batch.
     rows = torch.cat([torch.arange(FACES)[0::2], torch.arange(FACES)[1::2]])
-    loss = alone._contrastive("train", batch_of(rows), wording=0)
+    loss = contrastive(alone, batch_of(rows))
     loss.backward()
     torch.testing.assert_close(two["loss"], loss.detach(), rtol=1e-5, atol=1e-6)
     expected = gradients(alone)
@@ -127,7 +131,7 @@ def test_micro_batches_change_neither_loss_nor_gradients(micro_batch: int) -> No
         module = module_of(recipe_of(micro_batch=size, masked_image=MaskedImage(kind="random")), captions)
         batch = batch_of(torch.arange(FACES))
         rng = np.random.default_rng(3)
-        loss = module._contrastive("train", batch, wording=0) + module._masked_image(batch, rng)
+        loss = contrastive(module, batch) + module._masked_image(batch, rng)
         loss.backward()
         found[size] = loss.detach(), gradients(module)
     torch.testing.assert_close(found[micro_batch][0], found[0][0], rtol=1e-6, atol=0)

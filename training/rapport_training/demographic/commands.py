@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from rapport_edge.errors import SettingsError
 from rapport_training.demographic.evaluation.commands import evaluate, query, table
+from rapport_training.yaml_files import RECIPES, shipped_or_own
 
 _PATH = click.Path(path_type=Path)
 _RUN = click.option("--run", type=_PATH, required=True, help="Folder of the run: checkpoints, curves, what went in.")
@@ -104,11 +104,4 @@ def recipe_path(name: str) -> Path:
     Raises:
         SettingsError: if it is neither, with the names of the shipped ones.
     """
-    folder = Path(__file__).parent.parent / "recipes"
-    shipped = folder / f"{name}.yaml"
-    if shipped.is_file():
-        return shipped
-    if Path(name).is_file():
-        return Path(name)
-    names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-    raise SettingsError(f"{name!r} is neither a file nor a shipped recipe ({names})")
+    return shipped_or_own(name, RECIPES, "recipe")

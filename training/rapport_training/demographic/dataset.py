@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -129,6 +129,16 @@ class LateLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         yield from super().__iter__()
+
+
+def crop_loader(crops: Dataset[Batch], batch_size: int, workers: int = 0, **options: Any) -> DataLoader[Batch]:
+    """Batches as `FaceCrops` makes them, whole; `options` are those of torch's DataLoader."""
+    pin = torch.cuda.is_available()
+    return LateLoader(crops, batch_size, num_workers=workers, collate_fn=_as_it_is, pin_memory=pin, **options)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
 
 
 def robot_crop(image: ByteImage, landmarks: FloatArray, template: CropTemplate) -> ByteImage:

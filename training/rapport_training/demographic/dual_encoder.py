@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from rapport_edge.alignment import CropTemplate
 from rapport_edge.faces import FloatArray
-from rapport_training.demographic.dataset import FaceCrops
+from rapport_training.demographic.dataset import FaceCrops, crop_loader
 from rapport_training.demographic.model import CLIP, Tokenizer
 from rapport_training.demographic.pixels import Pixels, normalise
 
@@ -49,7 +48,7 @@ class DualEncoder:
         """(n, d) unit vectors of aligned faces, all or those of `rows`."""
         chosen = np.arange(len(faces)) if rows is None else rows
         crops = FaceCrops(faces, chosen, self.template, seed=None)
-        loader = DataLoader(crops, _BATCH, num_workers=workers, collate_fn=lambda batch: batch)
+        loader = crop_loader(crops, _BATCH, workers)
         parts = [self.embed_crops(batch[0]).cpu().numpy() for batch in tqdm(loader, unit="batch", disable=None)]
         return np.concatenate(parts)
 

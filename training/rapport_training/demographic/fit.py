@@ -7,12 +7,10 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import msgspec
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
@@ -20,13 +18,7 @@ from torch.utils.data.distributed import DistributedSampler
 from rapport_edge.errors import SettingsError
 from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.checkpoints import load_weights
-from rapport_training.demographic.dataset import (
-    Batch,
-    CaptionIndex,
-    FaceCrops,
-    LateLoader,
-    use_one_opencv_thread,
-)
+from rapport_training.demographic.dataset import Batch, CaptionIndex, FaceCrops, crop_loader, use_one_opencv_thread
 from rapport_training.demographic.masked_image.head import checked_tower
 from rapport_training.demographic.masked_image.tokenizers import load_image_tokenizer
 from rapport_training.demographic.masked_image.tokens import tokens_of
@@ -44,7 +36,7 @@ from rapport_training.demographic.run import (
     write_trained_on,
 )
 from rapport_training.demographic.trainer import EpochOfCrops, make_trainer
-from rapport_training.errors import Interrupted, TrainingError
+from rapport_training.errors import TrainingError, ctrl_c_means_later
 
 
 @dataclass(frozen=True)
@@ -87,10 +79,7 @@ def fit(
         RapportError: if an input is missing or does not fit, the folder holds another run, the loss is no number, or
             the disk is full.
     """
-    if seed is not None:
-        recipe = msgspec.structs.replace(recipe, seed=seed)
-    if recipe.weights and inputs.weights is None:
-        raise SettingsError(f"recipe {recipe.name} starts from {recipe.weights}: name its file with --weights")
+    recipe = _settled(recipe, inputs, seed)
     use_one_opencv_thread()
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     faces = UserFaces.open(inputs.data, "train"), UserFaces.open(inputs.data, "val")
@@ -106,8 +95,15 @@ def fit(
     begin(run, recipe, new_record(inputs.data, *faces, start))
     write_trained_on(run, faces[0].content)
     if not is_finished(run):
-        _train(trainer, module, (loader, _loader(validation, recipe, 1)), run)
+        _train(trainer, module, (loader, crop_loader(validation, recipe.batch_size, recipe.workers)), run)
     return result_of(run, recipe)
+
+
+def _settled(recipe: Recipe, inputs: Inputs, seed: int | None) -> Recipe:
+    """The recipe with its seed, if it has the weights that it starts from."""
+    if recipe.weights and inputs.weights is None:
+        raise SettingsError(f"recipe {recipe.name} starts from {recipe.weights}: name its file with --weights")
+    return recipe if seed is None else msgspec.structs.replace(recipe, seed=seed)
 
 
 def _train(
@@ -117,9 +113,8 @@ def _train(
     if last.is_file() and not zipfile.is_zipfile(last):
         raise TrainingError(f"{last} is damaged; remove it to begin anew, or copy a whole one to its place")
     try:
-        trainer.fit(module, *loaders, ckpt_path=str(last) if last.is_file() else None)
-    except SystemExit as error:  # how Lightning ends after Ctrl-C
-        raise Interrupted(f"stopped; the same command goes on from {run}'s last whole epoch") from error
+        with ctrl_c_means_later(run):
+            trainer.fit(module, *loaders, ckpt_path=str(last) if last.is_file() else None)
     except (OSError, RuntimeError) as error:
         if not _is_about_writing(error):
             raise
@@ -192,23 +187,8 @@ def _training_loader(training: FaceCrops, recipe: Recipe, trainer: pl.Trainer) -
             f"{trainer.world_size} processes cannot share a batch of {recipe.batch_size} evenly; take other --devices "
             "or another batch_size"
         )
-    loader = _loader(training, recipe, trainer.world_size, sampler=sampler, drop_last=True)
+    share = recipe.batch_size // trainer.world_size
+    loader = crop_loader(training, share, recipe.workers, sampler=sampler, drop_last=True)
     if len(loader) == 0:
         raise SettingsError(f"{len(training)} training faces do not fill one batch of {recipe.batch_size}")
     return loader
-
-
-def _loader(crops: FaceCrops, recipe: Recipe, world_size: int, **options: Any) -> DataLoader[Batch]:
-    return LateLoader(
-        crops,
-        batch_size=recipe.batch_size // world_size,
-        num_workers=recipe.workers,
-        collate_fn=as_it_is,
-        pin_memory=torch.cuda.is_available(),
-        **options,
-    )
-
-
-def as_it_is(batch: Batch) -> Batch:
-    """`FaceCrops` gives whole batches."""
-    return batch

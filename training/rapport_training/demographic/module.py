@@ -95,7 +95,8 @@ class ContrastiveModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Equation (5) on one process's part of the batch."""
-        loss = self._contrastive("train", batch, wording=self.global_step * 7919)  # a prime: all wordings, in turn
+        images = self.encode_images(batch.crops)
+        loss = self._contrastive("train", images, batch.rows, wording=self.global_step * 7919)  # a prime: all, in turn
         self.log("train/contrastive", loss, on_step=False, on_epoch=True)
         if self.masked_image is not None:
             rng = np.random.default_rng((self.recipe.seed, self.global_step, rank()))
@@ -114,9 +115,9 @@ class ContrastiveModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """The contrastive loss, and the accuracy of each view as a zero-shot classifier."""
-        loss = self._contrastive("val", batch, wording=0)
-        self.log("val/loss", loss, prog_bar=True, batch_size=len(batch.rows))
         images = self.encode_images(batch.crops)
+        loss = self._contrastive("val", images, batch.rows, wording=0)
+        self.log("val/loss", loss, prog_bar=True, batch_size=len(batch.rows))
         for view, texts in self._classifiers.items():
             right = (images @ texts.T).argmax(dim=1) == getattr(self, f"val_captions_{view}")[0, batch.rows]
             self.log(f"val/accuracy_{view}", right.float().mean(), prog_bar=len(texts) < 20, batch_size=len(right))
@@ -136,12 +137,11 @@ class ContrastiveModule(pl.LightningModule):
         """(n, context) int64 -> (n, d) float32 unit vectors."""
         return F.normalize(in_micro_batches(self.model.encode_text, tokens, self.recipe.micro_batch).float(), dim=-1)
 
-    def _contrastive(self, split: str, batch: Batch, wording: int) -> Tensor:
+    def _contrastive(self, split: str, images: Tensor, rows: Tensor, wording: int) -> Tensor:
         """The views' losses on the batch of all processes together, weighted and summed."""
         training = split == "train"
-        images = self.encode_images(batch.crops)
-        rows = gather(batch.rows) if training else batch.rows  # every process validates on everything
-        images = gather(images) if training else images
+        if training:  # every process validates on everything
+            rows, images = gather(rows), gather(images)
         used = {view: self._distinct_captions(split, view, rows, wording) for view in self.recipe.used_views}
         texts = self._encode_distinct(split, used, shared=training)
         loss = images.new_zeros(())

@@ -11,6 +11,7 @@ from rapport_edge.alignment import CropTemplate
 from rapport_edge.errors import SettingsError
 from rapport_training.demographic.captions import VIEWS
 from rapport_training.demographic.pixels import Pixels
+from rapport_training.yaml_files import read_yaml
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -141,12 +142,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         SettingsError: naming the file and the field that is wrong.
     """
-    try:
-        recipe = msgspec.yaml.decode(path.read_bytes(), type=Recipe)
-    except OSError as error:
-        raise SettingsError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise SettingsError(f"recipe {path}: {error}") from error
+    recipe = read_yaml(path, Recipe, "recipe")
     problem = _contradiction(recipe)
     if problem:
         raise SettingsError(f"recipe {path}: {problem}")

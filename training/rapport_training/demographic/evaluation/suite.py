@@ -9,6 +9,7 @@ import msgspec
 
 from rapport_edge.errors import SettingsError
 from rapport_training.demographic.evaluation.retrieval import Setting
+from rapport_training.yaml_files import RECIPES, read_yaml, shipped_or_own
 
 #: The variant that was not fine-tuned.
 OUT_OF_THE_BOX = "out_of_the_box"
@@ -73,12 +74,7 @@ def load_suite(path: Path) -> Suite:
     Raises:
         SettingsError: naming the file and the field that is wrong.
     """
-    try:
-        suite = msgspec.yaml.decode(path.read_bytes(), type=Suite)
-    except OSError as error:
-        raise SettingsError(f"cannot read the suite {path}: {error.strerror}") from error
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise SettingsError(f"suite {path}: {error}") from error
+    suite = read_yaml(path, Suite, "suite")
     for model in suite.models:
         unknown = sorted(set(model.recipes) - set(suite.variants))
         if unknown:
@@ -99,11 +95,4 @@ def suite_path(name: str) -> Path:
     Raises:
         SettingsError: if it is neither, with the names of the shipped ones.
     """
-    folder = Path(__file__).parents[2] / "recipes" / "suites"
-    shipped = folder / f"{name}.yaml"
-    if shipped.is_file():
-        return shipped
-    if Path(name).is_file():
-        return Path(name)
-    names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-    raise SettingsError(f"{name!r} is neither a file nor a shipped suite ({names})")
+    return shipped_or_own(name, RECIPES / "suites", "suite")

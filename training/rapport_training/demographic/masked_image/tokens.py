@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Subset
 from tqdm import tqdm
 
 from rapport_edge.alignment import CropTemplate
 from rapport_edge.atomic import sync_folder, write_atomically
 from rapport_training.data.memory_map import cache_folder
 from rapport_training.data.user_faces import UserFaces
-from rapport_training.demographic.dataset import FaceCrops
+from rapport_training.demographic.dataset import FaceCrops, crop_loader
 from rapport_training.demographic.masked_image.tokenizers import ImageTokenizer, ImageTokenizerError
 
 Tokens = NDArray[np.uint16] | NDArray[np.int32]
@@ -83,7 +83,7 @@ def _compute(crops: FaceCrops, tokenizer: ImageTokenizer, grid: int, path: Path)
         progress.unlink(missing_ok=True)
         tokens, done = _new(part, len(crops), grid, tokenizer.vocabulary), 0
     rest = Subset(crops, range(done, len(crops)))
-    loader = DataLoader(rest, _CHUNK, collate_fn=lambda batch: batch)
+    loader = crop_loader(rest, _CHUNK)
     with tqdm(total=len(crops), initial=done, desc="image tokens", unit="face", disable=None) as bar:
         for batch in loader:
             codes = tokenizer.encode(batch.crops, grid).numpy()

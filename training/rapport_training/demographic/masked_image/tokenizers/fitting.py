@@ -11,19 +11,19 @@ import lightning.pytorch as pl
 import msgspec
 import numpy as np
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 from rapport_edge.atomic import write_atomically
 from rapport_edge.errors import SettingsError
 from rapport_training.data.user_faces import UserFaces
-from rapport_training.demographic.dataset import Batch, FaceCrops, use_one_opencv_thread
+from rapport_training.demographic.dataset import FaceCrops, crop_loader, use_one_opencv_thread
 from rapport_training.demographic.history import History
 from rapport_training.demographic.masked_image.tokenizers.base import ImageTokenizerError
 from rapport_training.demographic.masked_image.tokenizers.loading import save_autoencoder
 from rapport_training.demographic.masked_image.tokenizers.module import AutoencoderModule
 from rapport_training.demographic.masked_image.tokenizers.reconstructions import SHOWN, reconstruction_png
 from rapport_training.demographic.masked_image.tokenizers.settings import TokenizerSettings
+from rapport_training.errors import ctrl_c_means_later
 
 #: Validation faces that the picture and the figures are made from.
 MAX_WATCHED = 1000
@@ -99,7 +99,7 @@ def _train(
     validation = FaceCrops(watched, np.arange(len(watched))[:MAX_WATCHED], settings.template, seed=None)
     batch_size = min(settings.batch_size, len(training))
     sampler = DistributedSampler(training, 1, 0, shuffle=True, seed=settings.seed)  # an order by seed and epoch alone
-    loader = _loader(training, batch_size, settings.workers, sampler=sampler, drop_last=True)
+    loader = crop_loader(training, batch_size, settings.workers, sampler=sampler, drop_last=True)
     module = AutoencoderModule(settings, steps=settings.epochs * len(loader))
     about = {"settings": msgspec.to_builtins(settings), "data": {"name": faces.name, "digest": faces.digest}}
     history = History(run)
@@ -114,7 +114,9 @@ def _train(
         use_distributed_sampler=False,
     )
     last = run / "checkpoints" / "last.ckpt"
-    trainer.fit(module, loader, _loader(validation, batch_size, 0), ckpt_path=str(last) if last.is_file() else None)
+    with ctrl_c_means_later(run):
+        ckpt_path = str(last) if last.is_file() else None
+        trainer.fit(module, loader, crop_loader(validation, batch_size), ckpt_path=ckpt_path)
     return module
 
 
@@ -122,20 +124,3 @@ def _checkpoints(run: Path) -> ModelCheckpoint:
     return ModelCheckpoint(
         run / "checkpoints", filename="last", save_on_train_epoch_end=True, enable_version_counter=False
     )
-
-
-def _loader(crops: FaceCrops, batch_size: int, workers: int, **options: Any) -> DataLoader[Batch]:
-    return DataLoader(
-        crops,
-        batch_size,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        multiprocessing_context="spawn" if workers else None,
-        collate_fn=_as_it_is,
-        **options,
-    )
-
-
-def _as_it_is(batch: Batch) -> Batch:
-    """`FaceCrops` gives whole batches."""
-    return batch

@@ -1,0 +1,48 @@
+"""Recipes and suites: YAML files, shipped with this package or a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from rapport_edge.errors import SettingsError
+
+RECIPES: Final = Path(__file__).parent / "recipes"
+
+_T = TypeVar("_T")
+
+
+def read_yaml(path: Path, kind: type[_T], word: str) -> _T:
+    """A file as a msgspec Struct.
+
+    Args:
+        path: the file.
+        kind: the Struct.
+        word: what a person calls such a file, such as "recipe".
+
+    Raises:
+        SettingsError: naming the file and the field that is wrong.
+    """
+    try:
+        return msgspec.yaml.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise SettingsError(f"cannot read the {word} {path}: {error.strerror}") from error
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise SettingsError(f"{word} {path}: {error}") from error
+
+
+def shipped_or_own(name: str, folder: Path, word: str) -> Path:
+    """The shipped file of a name, or the file itself.
+
+    Raises:
+        SettingsError: if it is neither, with the names of the shipped ones.
+    """
+    shipped = folder / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    raise SettingsError(f"{name!r} is neither a file nor a shipped {word} ({names})")
