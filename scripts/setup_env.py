@@ -83,7 +83,7 @@ def install_dev(log: Path) -> None:
     """Installs the test tools and, where its libraries support this Python, the training package."""
     pip_install(DEV_TOOLS, log)
     if sys.version_info[:2] >= TRAINING_OLDEST:
-        pip_install(["--no-build-isolation", "-e", "training[test]"], log)
+        pip_install(["--no-build-isolation", "-e", "edge[evaluate,open-text,redis]", "-e", "training[ray]"], log)
 
 
 def files_under(folder: str, *patterns: str) -> tuple[Path, ...]:

@@ -25,11 +25,11 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from rapport_training.demographic.loss import contrastive_loss
-from rapport_training.demographic.masked_image.head import MaskedImageHead
-from rapport_training.demographic.masked_image.masks import draw_masks
-from rapport_training.demographic.masked_image.objective import masked_image_objective
 from rapport_training.demographic.model import build_model
 from rapport_training.demographic.recipe import MaskedImage
+from rapport_training.masked_image.head import MaskedImageHead
+from rapport_training.masked_image.masks import draw_masks
+from rapport_training.masked_image.objective import masked_image_objective
 
 COMPACT = {
     "embed_dim": 192,

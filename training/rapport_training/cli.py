@@ -14,8 +14,9 @@ from rapport_training import __version__
 from rapport_training.data.commands import data
 from rapport_training.demographic.checkpoints.command import checkpoint
 from rapport_training.demographic.commands import demographic
-from rapport_training.demographic.masked_image.command import tokenizer
 from rapport_training.errors import Interrupted
+from rapport_training.interest.commands import interest
+from rapport_training.masked_image.command import tokenizer
 
 
 class TrainingGroup(click.Group):
@@ -43,5 +44,6 @@ def main() -> None:
 
 main.add_command(data)
 main.add_command(demographic)
+main.add_command(interest)
 main.add_command(tokenizer)
 main.add_command(checkpoint)

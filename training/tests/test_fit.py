@@ -20,11 +20,11 @@ from rapport_edge.errors import SettingsError
 from rapport_training.cli import main
 from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.fit import Inputs, fit
-from rapport_training.demographic.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
-from rapport_training.demographic.masked_image.tokenizers.loading import save_autoencoder
 from rapport_training.demographic.recipe import encode_recipe, load_recipe
 from rapport_training.demographic.run import load_run, seen_in_training
 from rapport_training.errors import TrainingError
+from rapport_training.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
+from rapport_training.masked_image.tokenizers.loading import save_autoencoder
 
 RECIPE = """
 name: test-transformer

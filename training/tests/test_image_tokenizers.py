@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rapport_training.demographic.masked_image.tokenizers import ImageTokenizerError, load_image_tokenizer
-from rapport_training.demographic.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
-from rapport_training.demographic.masked_image.tokenizers.codebook_use import CodebookUse
-from rapport_training.demographic.masked_image.tokenizers.dalle import DalleEncoder
-from rapport_training.demographic.masked_image.tokenizers.loading import CONFIG_KEY, save_autoencoder
+from rapport_training.masked_image.tokenizers import ImageTokenizerError, load_image_tokenizer
+from rapport_training.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
+from rapport_training.masked_image.tokenizers.codebook_use import CodebookUse
+from rapport_training.masked_image.tokenizers.dalle import DalleEncoder
+from rapport_training.masked_image.tokenizers.loading import CONFIG_KEY, save_autoencoder
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ from rapport_training.data.schema import DESCRIPTION
 from rapport_training.data.split_writer import SplitWriter
 from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.dataset import FaceCrops
-from rapport_training.demographic.masked_image import tokens as tokens_module
-from rapport_training.demographic.masked_image.command import tokenizer as command
-from rapport_training.demographic.masked_image.tokenizers import ImageTokenizerError, fitting, load_image_tokenizer
-from rapport_training.demographic.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
-from rapport_training.demographic.masked_image.tokenizers.fitting import fit_tokenizer
-from rapport_training.demographic.masked_image.tokenizers.settings import TokenizerSettings
-from rapport_training.demographic.masked_image.tokens import tokens_of
+from rapport_training.masked_image import tokens as tokens_module
+from rapport_training.masked_image.command import tokenizer as command
+from rapport_training.masked_image.tokenizers import ImageTokenizerError, fitting, load_image_tokenizer
+from rapport_training.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
+from rapport_training.masked_image.tokenizers.fitting import fit_tokenizer
+from rapport_training.masked_image.tokenizers.settings import TokenizerSettings
+from rapport_training.masked_image.tokens import tokens_of
 
 LANDMARKS = np.array([[22, 26], [42, 26], [32, 38], [25, 46], [39, 46]], dtype=np.float32)
 SMALL = TokenizerSettings(

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from rapport_edge.errors import SettingsError
-from rapport_training.demographic.masked_image.head import MaskedImageHead, embed_patches
-from rapport_training.demographic.masked_image.loss import masked_image_loss
-from rapport_training.demographic.masked_image.masks import draw_masks
 from rapport_training.demographic.model import CLIP, build_model
+from rapport_training.masked_image.head import MaskedImageHead, embed_patches
+from rapport_training.masked_image.loss import masked_image_loss
+from rapport_training.masked_image.masks import draw_masks
 
 TEXT = {"context_length": 8, "vocab_size": 50, "width": 16, "heads": 2, "layers": 1}
 VISION = {"image_size": 32, "layers": 2, "width": 64, "head_width": 16, "patch_size": 8}

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rapport_training.demographic.masked_image.loss import masked_image_loss
-from rapport_training.demographic.masked_image.masks import draw_masks
+from rapport_training.masked_image.loss import masked_image_loss
+from rapport_training.masked_image.masks import draw_masks
 
 
 def literal(scores: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor) -> list[float]:

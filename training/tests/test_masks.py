@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapport_edge.errors import SettingsError
-from rapport_training.demographic.masked_image.masks import draw_masks
+from rapport_training.masked_image.masks import draw_masks
 
 KINDS = st.sampled_from(["block", "random"])
 

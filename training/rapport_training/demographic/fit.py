@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +17,16 @@ from rapport_edge.errors import SettingsError
 from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.checkpoints import load_weights
 from rapport_training.demographic.dataset import Batch, CaptionIndex, FaceCrops, crop_loader, use_one_opencv_thread
-from rapport_training.demographic.masked_image.head import checked_tower
-from rapport_training.demographic.masked_image.tokenizers import load_image_tokenizer
-from rapport_training.demographic.masked_image.tokens import tokens_of
 from rapport_training.demographic.model import check_crop_sizes
 from rapport_training.demographic.module import ContrastiveModule
 from rapport_training.demographic.recipe import Recipe
-from rapport_training.demographic.run import (
-    LAST,
-    begin,
-    discard,
-    is_finished,
-    mark_finished,
-    new_record,
-    result_of,
-    write_trained_on,
-)
+from rapport_training.demographic.run import begin_run, new_record, result_of, write_trained_on
 from rapport_training.demographic.trainer import EpochOfCrops, make_trainer
-from rapport_training.errors import TrainingError, ctrl_c_means_later
+from rapport_training.masked_image.head import checked_tower
+from rapport_training.masked_image.tokenizers import load_image_tokenizer
+from rapport_training.masked_image.tokens import tokens_of
+from rapport_training.run_folder import discard, is_finished
+from rapport_training.training_loop import train_in
 
 
 @dataclass(frozen=True)
@@ -92,10 +82,10 @@ def fit(
     start = _load_inputs(module, recipe, inputs, training)
     if not resume:  # every process, so that none looks before another has tidied up; none writes before all have met
         discard(run)
-    begin(run, recipe, new_record(inputs.data, *faces, start))
+    begin_run(run, recipe, new_record(inputs.data, *faces, start))
     write_trained_on(run, faces[0].content)
     if not is_finished(run):
-        _train(trainer, module, (loader, crop_loader(validation, recipe.batch_size, recipe.workers)), run)
+        train_in(run, trainer, module, loader, crop_loader(validation, recipe.batch_size, recipe.workers))
     return result_of(run, recipe)
 
 
@@ -104,33 +94,6 @@ def _settled(recipe: Recipe, inputs: Inputs, seed: int | None) -> Recipe:
     if recipe.weights and inputs.weights is None:
         raise SettingsError(f"recipe {recipe.name} starts from {recipe.weights}: name its file with --weights")
     return recipe if seed is None else msgspec.structs.replace(recipe, seed=seed)
-
-
-def _train(
-    trainer: pl.Trainer, module: ContrastiveModule, loaders: tuple[DataLoader[Batch], DataLoader[Batch]], run: Path
-) -> None:
-    last = run / "checkpoints" / LAST
-    if last.is_file() and not zipfile.is_zipfile(last):
-        raise TrainingError(f"{last} is damaged; remove it to begin anew, or copy a whole one to its place")
-    try:
-        with ctrl_c_means_later(run):
-            trainer.fit(module, *loaders, ckpt_path=str(last) if last.is_file() else None)
-    except (OSError, RuntimeError) as error:
-        if not _is_about_writing(error):
-            raise
-        raise TrainingError(
-            f"cannot write into {run}: {error}. What was there before is whole; free some space and run the same "
-            "command again"
-        ) from error
-    if trainer.is_global_zero:
-        mark_finished(run)
-
-
-def _is_about_writing(error: Exception) -> bool:
-    """A full disk or a forbidden folder; torch reports it as RuntimeError."""
-    if isinstance(error, OSError):
-        return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO}
-    return "PytorchStreamWriter" in str(error)
 
 
 def _crops(recipe: Recipe, training: UserFaces, validation: UserFaces) -> tuple[FaceCrops, FaceCrops]:

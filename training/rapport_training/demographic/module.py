@@ -19,15 +19,15 @@ from torch.optim.lr_scheduler import LambdaLR
 from rapport_edge.labels import AGE_BINS, AGE_EDGES, bin_middles
 from rapport_training.demographic.captions import SENTENCE, caption
 from rapport_training.demographic.dataset import Batch, CaptionIndex
-from rapport_training.demographic.distributed import gather, rank, share
 from rapport_training.demographic.loss import contrastive_loss, expected_age_error, plain_contrastive_loss
-from rapport_training.demographic.masked_image.head import MaskedImageHead
-from rapport_training.demographic.masked_image.objective import masked_image_objective
-from rapport_training.demographic.memory import in_micro_batches, refuse_batch_statistics
 from rapport_training.demographic.model import build_model, build_tokenizer
 from rapport_training.demographic.pixels import normalise
 from rapport_training.demographic.recipe import Recipe
+from rapport_training.distributed import gather, rank, share
 from rapport_training.errors import TrainingError
+from rapport_training.masked_image.head import MaskedImageHead
+from rapport_training.masked_image.objective import masked_image_objective
+from rapport_training.memory import in_micro_batches, refuse_batch_statistics
 
 #: CLIP's bound on 1 / temperature (Radford et al. 2021, Section 2.5).
 MAX_LOGIT_SCALE = math.log(100.0)

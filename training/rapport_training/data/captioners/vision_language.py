@@ -69,13 +69,9 @@ class VisionLanguageCaptioner:
 
 def _load(model: str, device: str | None) -> tuple[Any, Any]:
     """Processor and model, in the precision in which the model is stored."""
-    try:
-        import torch
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-    except ImportError as error:
-        raise SettingsError(
-            "a vision-language model on this machine needs transformers: pip install 'rapport-training[caption]'"
-        ) from error
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
     try:
         processor = AutoProcessor.from_pretrained(model)
         loaded = AutoModelForImageTextToText.from_pretrained(model, dtype="auto").eval()

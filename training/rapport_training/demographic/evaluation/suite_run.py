@@ -17,7 +17,8 @@ from rapport_training.demographic.evaluation.result import Result
 from rapport_training.demographic.evaluation.suite import OUT_OF_THE_BOX, Suite, SuiteModel
 from rapport_training.demographic.fit import Inputs, fit
 from rapport_training.demographic.recipe import load_recipe
-from rapport_training.demographic.run import encoder_from, is_finished, load_run, read_record, recipe_of
+from rapport_training.demographic.run import RunRecord, encoder_from, load_run, recipe_of
+from rapport_training.run_folder import is_finished, read_record
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class SuiteRun:
         recipe = load_recipe(recipe_path(job.model.recipes[job.variant]))
         same = recipe_of(run) == msgspec.structs.replace(recipe, seed=job.seed)
         if same and job.variant in self._files.data:
-            same = read_record(run).train == UserFaces.open(self._files.data[job.variant], "train").digest
+            same = read_record(run, RunRecord).train == UserFaces.open(self._files.data[job.variant], "train").digest
         if not same:
             raise SettingsError(
                 f"{run} was trained with another recipe or on other data than {job.name} asks for; take another --out"

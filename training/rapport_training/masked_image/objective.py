@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from rapport_training.demographic.masked_image.head import MaskedImageHead
-from rapport_training.demographic.masked_image.loss import masked_image_loss
-from rapport_training.demographic.masked_image.masks import draw_masks
 from rapport_training.demographic.recipe import MaskedImage
+from rapport_training.masked_image.head import MaskedImageHead
+from rapport_training.masked_image.loss import masked_image_loss
+from rapport_training.masked_image.masks import draw_masks
 
 
 def masked_image_objective(

@@ -17,13 +17,13 @@ from rapport_edge.atomic import write_atomically
 from rapport_edge.errors import SettingsError
 from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.dataset import FaceCrops, crop_loader, use_one_opencv_thread
-from rapport_training.demographic.history import History
-from rapport_training.demographic.masked_image.tokenizers.base import ImageTokenizerError
-from rapport_training.demographic.masked_image.tokenizers.loading import save_autoencoder
-from rapport_training.demographic.masked_image.tokenizers.module import AutoencoderModule
-from rapport_training.demographic.masked_image.tokenizers.reconstructions import SHOWN, reconstruction_png
-from rapport_training.demographic.masked_image.tokenizers.settings import TokenizerSettings
 from rapport_training.errors import ctrl_c_means_later
+from rapport_training.history import History
+from rapport_training.masked_image.tokenizers.base import ImageTokenizerError
+from rapport_training.masked_image.tokenizers.loading import save_autoencoder
+from rapport_training.masked_image.tokenizers.module import AutoencoderModule
+from rapport_training.masked_image.tokenizers.reconstructions import SHOWN, reconstruction_png
+from rapport_training.masked_image.tokenizers.settings import TokenizerSettings
 
 #: Validation faces that the picture and the figures are made from.
 MAX_WATCHED = 1000

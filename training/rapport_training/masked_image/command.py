@@ -36,7 +36,7 @@ def tokenizer() -> None:
 @click.option("--resume/--no-resume", default=True, help="Continue where an earlier training of this file stopped.")
 def fit(data: Path, out: Path, resume: bool, **options: Any) -> None:
     """Trains a discrete autoencoder on a data set's faces; Ctrl-C stops it, the same command continues it."""
-    from rapport_training.demographic.masked_image.tokenizers.fitting import fit_tokenizer
+    from rapport_training.masked_image.tokenizers.fitting import fit_tokenizer
 
     digest = fit_tokenizer(_settings(options), data, out, resume=resume)
     click.echo(f"trained: {out} (sha256 {digest[:12]}); see {out.with_suffix('.png')} and {out.with_suffix('.json')}")
@@ -46,7 +46,7 @@ def _settings(options: dict[str, Any]) -> Any:
     import msgspec
 
     from rapport_edge.errors import SettingsError
-    from rapport_training.demographic.masked_image.tokenizers.settings import TokenizerSettings
+    from rapport_training.masked_image.tokenizers.settings import TokenizerSettings
 
     network = {name: int(options.pop(name)) for name in ("vocabulary", "factor", "width")}
     try:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from rapport_edge.faces import ByteImage
-from rapport_training.demographic.masked_image.tokenizers.autoencoder import DiscreteAutoencoder
-from rapport_training.demographic.masked_image.tokenizers.base import unit_pixels
+from rapport_training.masked_image.tokenizers.autoencoder import DiscreteAutoencoder
+from rapport_training.masked_image.tokenizers.base import unit_pixels
 
 #: Faces per row, pairs of rows, and the side at which small crops are shown.
 COLUMNS, ROWS, SHOWN_SIDE = 10, 3, 96

@@ -9,10 +9,10 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from rapport_training.demographic.dataset import Batch
-from rapport_training.demographic.masked_image.tokenizers.autoencoder import DiscreteAutoencoder
-from rapport_training.demographic.masked_image.tokenizers.base import ImageTokenizerError, unit_pixels
-from rapport_training.demographic.masked_image.tokenizers.codebook_use import CodebookUse
-from rapport_training.demographic.masked_image.tokenizers.settings import TokenizerSettings
+from rapport_training.masked_image.tokenizers.autoencoder import DiscreteAutoencoder
+from rapport_training.masked_image.tokenizers.base import ImageTokenizerError, unit_pixels
+from rapport_training.masked_image.tokenizers.codebook_use import CodebookUse
+from rapport_training.masked_image.tokenizers.settings import TokenizerSettings
 
 
 class AutoencoderModule(pl.LightningModule):

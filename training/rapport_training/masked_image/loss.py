@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from rapport_training.demographic.masked_image.head import masked_places
+from rapport_training.masked_image.head import masked_places
 
 MaskReduction = Literal["mean", "sum"]
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from rapport_edge.atomic import write_atomically
-from rapport_training.demographic.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
-from rapport_training.demographic.masked_image.tokenizers.base import ImageTokenizer, ImageTokenizerError, unit_pixels
-from rapport_training.demographic.masked_image.tokenizers.dalle import DalleTokenizer
-from rapport_training.demographic.masked_image.tokenizers.tensor_files import read_tensors
+from rapport_training.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
+from rapport_training.masked_image.tokenizers.base import ImageTokenizer, ImageTokenizerError, unit_pixels
+from rapport_training.masked_image.tokenizers.dalle import DalleTokenizer
+from rapport_training.masked_image.tokenizers.tensor_files import read_tensors
 
 #: Key of the configuration in the metadata of a tokenizer's file.
 CONFIG_KEY = "rapport_image_tokenizer"

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from rapport_edge.alignment import CropTemplate
-from rapport_training.demographic.masked_image.tokenizers.autoencoder import AutoencoderConfig
+from rapport_training.masked_image.tokenizers.autoencoder import AutoencoderConfig
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 

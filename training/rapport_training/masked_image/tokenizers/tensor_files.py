@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from rapport_training.demographic.masked_image.tokenizers.base import ImageTokenizerError
+from rapport_training.masked_image.tokenizers.base import ImageTokenizerError
 
 #: The classes in a pickled encoder of DALL-E, of which only the attributes are wanted.
 MODULE_CLASSES = (

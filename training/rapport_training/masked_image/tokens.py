@@ -26,7 +26,7 @@ from rapport_edge.atomic import sync_folder, write_atomically
 from rapport_training.data.memory_map import cache_folder
 from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.dataset import FaceCrops, crop_loader
-from rapport_training.demographic.masked_image.tokenizers import ImageTokenizer, ImageTokenizerError
+from rapport_training.masked_image.tokenizers import ImageTokenizer, ImageTokenizerError
 
 Tokens = NDArray[np.uint16] | NDArray[np.int32]
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from rapport_training.demographic.masked_image.tokenizers.base import ImageTokenizerError, unit_pixels
+from rapport_training.masked_image.tokenizers.base import ImageTokenizerError, unit_pixels
 
 #: Pixels that one token stands for along a side: three pools by two.
 FACTOR = 8
