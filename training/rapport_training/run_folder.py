@@ -9,8 +9,10 @@ finished       the training ended by itself: all epochs done, or stopped early
 
 from __future__ import annotations
 
+import fcntl
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -50,6 +52,31 @@ def provenance(packages: Iterable[str] = PACKAGES) -> dict[str, Any]:
         "commit": current_commit(),
         "versions": {name: version(name) for name in packages},
     }
+
+
+@contextmanager
+def owned(run: Path) -> Iterator[None]:
+    """The folder belongs to one training at a time; its processes count as one, and its first one holds the lock.
+
+    Raises:
+        SettingsError: if another training is at work in it, or it cannot be made.
+    """
+    from lightning.pytorch.utilities import rank_zero_only  # it reads the rank of every launcher; slow to import
+
+    if getattr(rank_zero_only, "rank", 0):
+        yield
+        return
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        lock = (run / ".lock").open("w")
+    except OSError as error:
+        raise SettingsError(f"cannot make the run folder {run}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError(f"another training is at work in {run}; wait for it, or take another --run") from error
+        yield
 
 
 def begin(run: Path, recipe: bytes, record: Provenance, must_match: Sequence[str]) -> None:

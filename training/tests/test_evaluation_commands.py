@@ -152,6 +152,7 @@ def test_query_draws_the_best_faces_per_model(fair_user: Path, tmp_path: Path) -
     assert done.output.count("row ") == 6
     assert run("query", "word " * 90, *models, "--data", fair_user, "--out", out).exit_code == 2
     assert run("query", "x", "--data", fair_user, "--out", out).exit_code == 2
+    assert run("query", " ", *models, "--data", fair_user, "--out", out).exit_code == 2
 
 
 def test_the_best_faces_are_those_of_highest_similarity(fair_user: Path, encoder) -> None:

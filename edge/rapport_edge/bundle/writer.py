@@ -48,7 +48,7 @@ def write_bundle(
             name, or the disk refuses.
     """
     folder = folder.absolute()
-    _check_place(folder, overwrite)
+    check_place(folder, overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
@@ -62,7 +62,12 @@ def write_bundle(
     return read_bundle(folder)
 
 
-def _check_place(folder: Path, overwrite: bool) -> None:
+def check_place(folder: Path, overwrite: bool) -> None:
+    """Whether a bundle may be written there: asked before the work that makes one, and once more by the writer.
+
+    Raises:
+        BundleError: if something is there that was not to be replaced, or that is no bundle.
+    """
     if not folder.exists():
         return
     if not overwrite:

@@ -60,11 +60,13 @@ def export(
     run: Path, data: Path, out: Path, evaluate: bool, attributes: str, version: str, overwrite: bool, **options: Any
 ) -> None:
     """Writes a run's bundle: calibrated on the val split, measured on the test split."""
+    from rapport_edge.bundle.writer import check_place
     from rapport_training.data.user_faces import UserFaces
     from rapport_training.demographic.export import ExportOptions, assemble, write
     from rapport_training.demographic.measure import measure
     from rapport_training.demographic.run import load_run, recipe_of
 
+    check_place(out, overwrite)
     chosen = ExportOptions(attributes=tuple(name.strip() for name in attributes.split(",")), **options)
     trained = assemble(recipe_of(run), load_run(run), UserFaces.open(data, "val"), chosen)
     bundle = write(trained, out, version, None, overwrite=overwrite)

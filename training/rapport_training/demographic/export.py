@@ -16,6 +16,7 @@ from rapport_edge.alignment import CropTemplate
 from rapport_edge.bundle import Bundle, write_bundle
 from rapport_edge.bundle.manifest import FORMAT_VERSION, Crop, DataSet, DemographicEncoder, Head, Licence, Model
 from rapport_edge.bundle.sensitive import OPEN_TEXT
+from rapport_edge.errors import SettingsError
 from rapport_edge.evaluation import Report
 from rapport_edge.faces import FloatArray
 from rapport_training.commit import current_commit
@@ -68,6 +69,10 @@ class ExportOptions:
     text: bool | None = None
     open_vocabulary: bool = False
     half_weights: bool = True
+
+    def __post_init__(self) -> None:
+        if self.text is False and self.open_vocabulary:
+            raise SettingsError("--open-vocabulary asks for a text tower, and --no-text for none; give one of them")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from rapport_training.demographic.trainer import EpochOfCrops, make_trainer
 from rapport_training.masked_image.head import checked_tower
 from rapport_training.masked_image.tokenizers import load_image_tokenizer
 from rapport_training.masked_image.tokens import tokens_of
-from rapport_training.run_folder import discard, is_finished
+from rapport_training.run_folder import discard, is_finished, owned
 from rapport_training.training_loop import train_in
 
 
@@ -80,12 +80,13 @@ def fit(
     module = ContrastiveModule(recipe, *captions, steps=recipe.epochs * len(loader))
     check_crop_sizes(module.model, (stage.size for stage in recipe.stages))
     start = _load_inputs(module, recipe, inputs, training)
-    if not resume:  # every process, so that none looks before another has tidied up; none writes before all have met
-        discard(run)
-    begin_run(run, recipe, new_record(inputs.data, *faces, start))
-    write_trained_on(run, faces[0].content)
-    if not is_finished(run):
-        train_in(run, trainer, module, loader, crop_loader(validation, recipe.batch_size, recipe.workers))
+    with owned(run):
+        if not resume:  # every process: none looks before another has tidied up, none writes before all have met
+            discard(run)
+        begin_run(run, recipe, new_record(inputs.data, *faces, start))
+        write_trained_on(run, faces[0].content)
+        if not is_finished(run):
+            train_in(run, trainer, module, loader, crop_loader(validation, recipe.batch_size, recipe.workers))
     return result_of(run, recipe)
 
 

@@ -165,7 +165,9 @@ def query(sentence: str | None, out: Path, **options: Any) -> None:
     from rapport_training.demographic.evaluation.subjects import subjects_of
 
     faces = UserFaces.open(options["data"], options["split"])
-    asked = sentence or QUERY
+    asked = QUERY if sentence is None else sentence.strip()
+    if not asked:
+        raise SettingsError("the sentence is empty; leave it out for the paper's own")
     hits = [
         (
             f"{subject.label}, {subject.variant.replace('_', ' ')}",
