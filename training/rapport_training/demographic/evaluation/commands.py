@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rapport_edge.errors import SettingsError
+from rapport_training.reporting.options import named_paths, seed_numbers
 
 if TYPE_CHECKING:
     from rapport_training.demographic.evaluation.result import Result
@@ -90,11 +91,11 @@ def run_table(options: TableOptions) -> None:
     suite = load_suite(suite_path(options.suite))
     if options.pools or options.matches:
         suite = msgspec.structs.replace(suite, settings=_settings(options.pools, options.matches))
-    jobs = jobs_of(suite, suite.seeds if options.seeds is None else _numbers(options.seeds), options.only)
+    jobs = jobs_of(suite, suite.seeds if options.seeds is None else seed_numbers(options.seeds), options.only)
     files = Files(
-        data=_named("--data", options.data),
-        weights=_named("--weights", options.weights),
-        image_tokenizers=_named("--image-tokenizer", options.image_tokenizer),
+        data=named_paths("--data", options.data),
+        weights=named_paths("--weights", options.weights),
+        image_tokenizers=named_paths("--image-tokenizer", options.image_tokenizer),
     )
     evaluator = Evaluator(Plan(settings=suite.settings, probe_faces=options.probe_faces), options.out, options.workers)
     run = SuiteRun(suite, files, options.out, evaluator, train=options.train, devices=options.devices or "auto")
@@ -210,27 +211,3 @@ def _settings(pools: Sequence[str], matches: Sequence[str]) -> list[Setting]:
         for pool in pools or ("whole", "64")
         for match in matches or ("profile", "image")
     ]
-
-
-def _named(option: str, texts: Sequence[str]) -> dict[str, Path]:
-    """NAME=PATH by name.
-
-    Raises:
-        SettingsError: for another form, or a name that is there twice.
-    """
-    named: dict[str, Path] = {}
-    for text in texts:
-        name, separator, path = text.partition("=")
-        if not separator or not name or not path:
-            raise SettingsError(f"{option} {text}: expected NAME=PATH")
-        if name in named:
-            raise SettingsError(f"{option} {name}=... is there twice")
-        named[name] = Path(path)
-    return named
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise SettingsError(f"--seeds {text}: expected numbers with commas between, such as 0,1,2") from error

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,10 +11,9 @@ from matplotlib.figure import Figure
 from rapport_edge.evaluation.report import GroupFigures
 from rapport_edge.labels import AGE_BINS
 from rapport_training.demographic.evaluation.attributes import Attributes
-from rapport_training.demographic.evaluation.result import Result, Spread
-
-#: Colours that also people tell apart who see no red or green (Okabe and Ito 2008).
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444", "#F0E442")
+from rapport_training.demographic.evaluation.result import Result
+from rapport_training.reporting.drawing import COLOURS, clean, colours, legend, png
+from rapport_training.reporting.spread import Spread
 
 #: What a figure of `GroupFigures` is called on an axis.
 FIGURES = {
@@ -46,9 +43,9 @@ def group_bars(named: Named, column: str) -> bytes:
             rotation=30 if len(groups) > 4 else 0,
             ha="right" if len(groups) > 4 else "center",
         )
-        _clean(axes)
-    _legend(figure)
-    return _png(figure)
+        clean(axes)
+    legend(figure)
+    return png(figure)
 
 
 def zero_shot_and_probe(zero: Named, probe: Named) -> bytes:
@@ -62,9 +59,9 @@ def zero_shot_and_probe(zero: Named, probe: Named) -> bytes:
         axes.set_title(FIGURES[name], fontsize=10)
         axes.set_yticks(range(len(titles)), titles, fontsize=8)
         axes.set_ylim(len(titles) - 0.5, -0.5)
-        _clean(axes, along="x")
-    _legend(figure)
-    return _png(figure)
+        clean(axes, along="x")
+    legend(figure)
+    return png(figure)
 
 
 def calibration_curves(named: Named) -> bytes:
@@ -73,7 +70,7 @@ def calibration_curves(named: Named) -> bytes:
     figure = Figure(figsize=(3.4 * len(attributes) + 0.4, 4.2), layout="constrained")
     for axes, attribute in zip(np.atleast_1d(figure.subplots(1, len(attributes))), attributes, strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-        for colour, (title, found) in zip(_colours(), named.items(), strict=False):
+        for colour, (title, found) in zip(colours(), named.items(), strict=False):
             points = found.attributes[attribute].reliability if attribute in found.attributes else []
             axes.plot(
                 [p.confidence for p in points],
@@ -84,9 +81,9 @@ def calibration_curves(named: Named) -> bytes:
                 markersize=4,
             )
         axes.set(title=attribute, xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        _clean(axes)
-    _legend(figure)
-    return _png(figure)
+        clean(axes)
+    legend(figure)
+    return png(figure)
 
 
 def age_confusion(named: Named) -> bytes:
@@ -103,7 +100,7 @@ def age_confusion(named: Named) -> bytes:
         _heat(axes, shares, AGE_BINS, AGE_BINS, percent=True)
         axes.set_title(title, fontsize=9)
         axes.set(xlabel="answer", ylabel="true age")
-    return _png(figure)
+    return png(figure)
 
 
 def cross_heat_map(
@@ -118,7 +115,7 @@ def cross_heat_map(
     axes = figure.subplots()
     _heat(axes, values, columns, rows)
     axes.set_title(title, fontsize=10)
-    return _png(figure)
+    return png(figure)
 
 
 def retrieval_by_pool(results: Mapping[str, Result]) -> bytes:
@@ -126,7 +123,7 @@ def retrieval_by_pool(results: Mapping[str, Result]) -> bytes:
     figure = Figure(figsize=(10, 3.9), layout="constrained")
     matches = {"image": "exact image", "profile": "same profile"}
     for axes, (match, title) in zip(figure.subplots(1, 2, sharey=True), matches.items(), strict=True):
-        for colour, (name, result) in zip(_colours(), results.items(), strict=False):
+        for colour, (name, result) in zip(colours(), results.items(), strict=False):
             axes.plot(*_curve(result, match, "accuracy"), "o-", color=colour, label=name, markersize=4)
         any_result = next(iter(results.values()))
         axes.plot(*_curve(any_result, match, "chance"), ":", color="0.4", label="chance")
@@ -138,9 +135,9 @@ def retrieval_by_pool(results: Mapping[str, Result]) -> bytes:
             xscale="log",
             ylim=(0, 1.02),
         )
-        _clean(axes)
-    _legend(figure)
-    return _png(figure)
+        clean(axes)
+    legend(figure)
+    return png(figure)
 
 
 def _curve(result: Result, match: str, name: str) -> tuple[list[int], list[float]]:
@@ -192,35 +189,3 @@ def _heat(
 def _present(named: Named) -> list[str]:
     """Figures that at least one model has."""
     return [name for name in FIGURES if any(getattr(found.overall, name) is not None for found in named.values())]
-
-
-def _colours() -> list[str]:
-    return [*COLOURS] * 8
-
-
-def _clean(axes: Axes, along: Literal["x", "y"] = "y") -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=along, color="0.9")
-    axes.set_axisbelow(True)
-
-
-def _legend(figure: Figure) -> None:
-    """One legend for all panels, below them."""
-    entries: dict[str, object] = {}
-    for axes in figure.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    figure.legend(
-        list(entries.values()),
-        list(entries),
-        loc="outside lower center",
-        ncols=min(4, len(entries)),
-        fontsize=8,
-        frameon=False,
-    )
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from rapport_edge.atomic import write_atomically
 from rapport_edge.errors import SettingsError
 from rapport_training.commit import current_commit
 from rapport_training.demographic.evaluation import plots
@@ -27,8 +24,7 @@ from rapport_training.demographic.evaluation.figure_rows import (
 from rapport_training.demographic.evaluation.result import Result, cross_matrix
 from rapport_training.demographic.evaluation.suite import Suite
 from rapport_training.demographic.evaluation.table import READINGS, Table, as_markdown, heading, table_of
-
-HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
+from rapport_training.reporting.page import HTML, JSON, MARKDOWN, Plot, render, write_files
 
 _COLUMNS = ("gender", "age", "race", "gender x race")
 
@@ -49,21 +45,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     suite: Suite
     missing: dict[str, str]
     results: list[Result]
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A picture for the page.
-
-    Attributes:
-        title: of the figure.
-        caption: what is to be seen.
-        data: base64 of the PNG.
-    """
-
-    title: str
-    caption: str
-    data: str
 
 
 @dataclass(frozen=True)
@@ -99,12 +80,7 @@ def write_report(suite: Suite, results: Sequence[Result], missing: Mapping[str, 
         MARKDOWN: _markdown(record, tables, sections).encode(),
         HTML: _html(record, tables, sections, _cross_plots(suite, results)).encode(),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_atomically(folder / name, content)
-    except OSError as error:
-        raise SettingsError(f"cannot write the report into {folder}: {error.strerror}") from error
+    write_files(folder, files)
     return folder / HTML
 
 
@@ -137,7 +113,7 @@ def _section_plots(
     results: Mapping[str, Result], zero: Mapping[str, Attributes], probe: Mapping[str, Attributes]
 ) -> list[Plot]:
     found = [
-        _plot(
+        Plot.of(
             "User retrieval as the pool grows",
             "Accuracy of the first answer. Left only the query's own picture is right, right any with its caption.",
             lambda: plots.retrieval_by_pool(results),
@@ -146,7 +122,7 @@ def _section_plots(
     if not zero:
         return found
     found.append(
-        _plot(
+        Plot.of(
             "Attributes: zero-shot and linear probe",
             "Calibrated zero-shot heads beside logistic regression on the same frozen embeddings; 95 % intervals.",
             lambda: plots.zero_shot_and_probe(zero, probe),
@@ -155,13 +131,13 @@ def _section_plots(
     for column in _COLUMNS:
         if any(column in one.groups for one in zero.values()):
             caption = "Zero-shot, with 95 % intervals (Wilson for shares, normal for years)."
-            found.append(_plot(f"By {column}", caption, lambda column=column: plots.group_bars(zero, column)))
+            found.append(Plot.of(f"By {column}", caption, lambda column=column: plots.group_bars(zero, column)))
     curves = "Accuracy of the most probable label against its probability, after calibration on the validation split."
-    found.append(_plot("Calibration", curves, lambda: plots.calibration_curves(zero)))
+    found.append(Plot.of("Calibration", curves, lambda: plots.calibration_curves(zero)))
     aged = {name: one for name, one in zero.items() if "age" in one.attributes}
     if aged:
         caption = "Of the faces of each true age bin (rows), the percentage that gets each answer (columns)."
-        found.append(_plot("Confusion of ages, zero-shot", caption, lambda: plots.age_confusion(aged)))
+        found.append(Plot.of("Confusion of ages, zero-shot", caption, lambda: plots.age_confusion(aged)))
     return found
 
 
@@ -173,7 +149,7 @@ def _cross_plots(suite: Suite, results: Sequence[Result]) -> list[Plot]:
         rows = [f"{label}, {suite.title(variant)}" for label, variant in matrix]
         title = f"Accuracy: {setting.title}"
         draw = _cross(matrix, rows, tests, title)
-        found.append(_plot(title, "Rows: what the model was trained on. Columns: test sets. Means over seeds.", draw))
+        found.append(Plot.of(title, "Rows: what the model was trained on. Columns: test sets. Means over seeds.", draw))
     return found
 
 
@@ -193,19 +169,9 @@ def _of(results: Sequence[Result], data: str, suite: Suite) -> dict[str, Result]
     }
 
 
-def _plot(title: str, caption: str, draw: Callable[[], bytes]) -> Plot:
-    return Plot(title, caption, base64.b64encode(draw()).decode("ascii"))
-
-
 def _html(record: Record, tables: Sequence[Table], sections: Sequence[Section], cross: Sequence[Plot]) -> str:
-    environment = Environment(
-        loader=PackageLoader("rapport_training.demographic.evaluation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "rapport_training.demographic.evaluation",
         record=record,
         heading=heading(record.suite, record.results),
         readings=READINGS if record.suite.paper else "",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import msgspec
@@ -11,6 +10,7 @@ import numpy as np
 from rapport_training.data.user_faces import SPLITS, UserFaces
 from rapport_training.demographic.evaluation.attributes import Attributes
 from rapport_training.demographic.evaluation.retrieval import Figures, Setting
+from rapport_training.reporting.spread import Spread
 
 FORMAT = 1
 
@@ -93,34 +93,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def figures(self, setting: Setting) -> Figures | None:
         """Of one setting; None if it was not asked for."""
         return next((found.figures for found in self.retrieval if found.setting == setting), None)
-
-
-class Spread(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure over several seeds.
-
-    Attributes:
-        mean: over the runs.
-        std: sample standard deviation; None for fewer than two runs.
-        runs: how many.
-    """
-
-    mean: float
-    std: float | None
-    runs: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread | None:
-        """None for no values."""
-        if not values:
-            return None
-        mean = math.fsum(values) / len(values)
-        if len(values) == 1:
-            return cls(mean=mean, std=None, runs=1)
-        variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-        return cls(mean=mean, std=math.sqrt(variance), runs=len(values))
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f}" if self.std is None else f"{self.mean:.3f} ±{self.std:.3f}"
 
 
 def runs_of(results: Sequence[Result], label: str, variant: str, data: str) -> list[Result]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rapport_training.demographic.evaluation import paper
-from rapport_training.demographic.evaluation.result import DataSummary, Result, Spread, runs_of, spread_of
+from rapport_training.demographic.evaluation.result import DataSummary, Result, runs_of, spread_of
 from rapport_training.demographic.evaluation.retrieval import Figures, Setting
 from rapport_training.demographic.evaluation.suite import OUT_OF_THE_BOX, Suite
+from rapport_training.reporting.markdown import markdown_table
+from rapport_training.reporting.spread import Spread
 
 #: What stands where there is no run.
 MISSING = "–"
@@ -101,14 +103,8 @@ def heading(suite: Suite, results: Sequence[Result]) -> list[str]:
 
 def as_markdown(table: Table) -> str:
     """A Markdown table that is also aligned as plain text."""
-    body = [["test set", "metric", "", *table.columns]]
-    body += [[row.test, row.metric, row.source, *row.cells] for row in table.rows]
-    widths = [max(len(line[index]) for line in body) for index in range(len(body[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in body
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join([*lines, "", *table.notes])
+    body = [[row.test, row.metric, row.source, *row.cells] for row in table.rows]
+    return "\n".join([*markdown_table(["test set", "metric", "", *table.columns], body), "", *table.notes])
 
 
 def arrow(value: float | None, before: float | None) -> str:
