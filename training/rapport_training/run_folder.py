@@ -73,7 +73,8 @@ def owned(run: Path) -> Iterator[None]:
         raise SettingsError(f"cannot make the run folder {run}: {error.strerror}") from error
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Not flock: the loader's workers would inherit it and outlive a training that was killed.
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SettingsError(f"another training is at work in {run}; wait for it, or take another --run") from error
         yield
