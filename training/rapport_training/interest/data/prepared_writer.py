@@ -1,0 +1,156 @@
+"""Writes prepared samples piece by piece, so that they need not fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rapport_edge.atomic import write_synced
+from rapport_training.interest.batch import UNKNOWN, Field
+from rapport_training.interest.data.array_file import ArrayFile, map_array
+from rapport_training.interest.data.prepared import COLUMNS, RECORD, SPLITS, PreparedRecord, Split
+
+#: Samples that are looked at together when whole columns are gone through.
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items, or users, of prepared samples.
+
+    Attributes:
+        ids: by index, "" for 0 and 1.
+        fields: of `values`, the id itself first.
+        values: (rows, all columns of fields) int32.
+    """
+
+    ids: Sequence[str]
+    fields: Sequence[Field]
+    values: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class About:
+    """What prepared.json says besides counts of samples; see `PreparedRecord`."""
+
+    name: str
+    protocol: str
+    digest: str
+    counts: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class PreparedWriter:
+    """A context manager around the files of a folder of prepared samples.
+
+    Args:
+        folder: an empty folder.
+        timed: whether the log has times.
+    """
+
+    def __init__(self, folder: Path, *, timed: bool) -> None:
+        self._folder = folder
+        self._timed = timed
+        self._sequence = ArrayFile(folder / "sequence.npy", np.int32)
+        self._sequence_time = ArrayFile(folder / "sequence_time.npy", np.int64) if timed else None
+        self._columns: dict[Split, dict[str, ArrayFile]] = {}
+        for split in SPLITS:
+            place = folder / "samples" / split
+            place.mkdir(parents=True)
+            self._columns[split] = {name: ArrayFile(place / f"{name}.npy", COLUMNS[name]) for name in COLUMNS}
+
+    def __enter__(self) -> PreparedWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if kind is not None:
+            for file in self._files():
+                file.__exit__(kind, error, trace)
+
+    @property
+    def sequence_length(self) -> int:
+        """Behaviours so far: where the next one will stand."""
+        return self._sequence.rows
+
+    def add_sequence(self, items: NDArray[np.integer], times: NDArray[np.int64] | None = None) -> None:
+        """Adds behaviours: (n,) item indexes and, where the log has times, (n,) Unix seconds."""
+        self._sequence.append(items)
+        if self._sequence_time is not None:
+            assert times is not None
+            self._sequence_time.append(times)
+
+    def add(self, split: Split, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Adds samples: all columns of `Samples` but cold, which only the end can tell."""
+        for name, values in columns.items():
+            self._columns[split][name].append(values)
+
+    def finish(self, items: Catalogue, users: Catalogue, created: NDArray[np.int64], about: About) -> PreparedRecord:
+        """Writes what depends on all samples, and the record.
+
+        Args:
+            items, users: their values; ids that the training split lacks become `UNKNOWN` in column 0.
+            created: (items,) Unix seconds, -1 unknown.
+            about: for the record.
+        """
+        rows = {split: files["item"].rows for split, files in self._columns.items()}
+        for file in self._files(but="cold"):
+            file.close()
+        targets, behaviours, trained_users = self._seen_in_training(len(items.ids), len(users.ids))
+        self._write_cold(targets)
+        self._write_catalogue("item", items, targets | behaviours)
+        self._write_catalogue("user", users, trained_users)
+        np.save(self._folder / "item_created.npy", created)
+        record = PreparedRecord(
+            **vars(about),
+            item_fields=[(field.name, field.vocabulary, field.columns) for field in items.fields],
+            user_fields=[(field.name, field.vocabulary, field.columns) for field in users.fields],
+            timed=self._timed,
+            rows=rows,
+        )
+        write_synced(self._folder / RECORD, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+        return record
+
+    def _files(self, but: str = "") -> list[ArrayFile]:
+        columns = [file for split in self._columns.values() for name, file in split.items() if name != but]
+        return [self._sequence, *([self._sequence_time] if self._sequence_time else []), *columns]
+
+    def _map(self, split: Split, column: str) -> NDArray[Any]:
+        return map_array(self._folder / "samples" / split / f"{column}.npy")
+
+    def _seen_in_training(self, items: int, users: int) -> tuple[NDArray[np.bool_], ...]:
+        """Which items the training split has as targets and in histories, and which users."""
+        targets, trained_users = np.zeros(items, np.bool_), np.zeros(users, np.bool_)
+        sequence = map_array(self._folder / "sequence.npy")
+        opened = np.zeros(len(sequence) + 1, np.int32)
+        columns = {name: self._map("train", name) for name in ("item", "user", "start", "end")}
+        for first in range(0, len(columns["item"]), _CHUNK):
+            part = {name: values[first : first + _CHUNK] for name, values in columns.items()}
+            targets[part["item"]] = True
+            trained_users[part["user"]] = True
+            np.add.at(opened, part["start"], 1)
+            np.add.at(opened, part["end"], -1)
+        behaviours = np.zeros(items, np.bool_)
+        behaviours[sequence[np.cumsum(opened[:-1], dtype=np.int32) > 0]] = True
+        return targets, behaviours, trained_users
+
+    def _write_cold(self, targets: NDArray[np.bool_]) -> None:
+        for split, files in self._columns.items():
+            item = self._map(split, "item")
+            for first in range(0, len(item), _CHUNK):
+                files["cold"].append(~targets[item[first : first + _CHUNK]])
+            files["cold"].close()
+
+    def _write_catalogue(self, kind: str, catalogue: Catalogue, trained: NDArray[np.bool_]) -> None:
+        values = np.array(catalogue.values, np.int32)
+        values[2:, 0] = np.where(trained[2:], values[2:, 0], UNKNOWN)
+        np.save(self._folder / f"{kind}_values.npy", values)
+        pq.write_table(pa.table({"id": pa.array(catalogue.ids, pa.string())}), self._folder / f"{kind}s.parquet")
