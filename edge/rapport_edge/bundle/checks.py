@@ -17,11 +17,13 @@ from rapport_edge.bundle.manifest import (
     DemographicEncoder,
     FaceEncoderManifest,
     Head,
+    InterestRanker,
     Model,
     OpenText,
     OrdinalHead,
     TensorSpec,
 )
+from rapport_edge.bundle.ranker_checks import ranker_files, ranker_problems
 from rapport_edge.bundle.sensitive import OPEN_TEXT
 from rapport_edge.bundle.vocabulary import split_words
 
@@ -42,6 +44,8 @@ def manifest_problems(manifest: BundleManifest) -> Iterator[str]:
         for head in manifest.attributes:
             yield from _head_problems(head)
         yield from _text_problems(manifest)
+    if isinstance(manifest, InterestRanker):
+        yield from ranker_problems(manifest)
 
 
 def referenced_files(manifest: BundleManifest) -> Iterator[str]:
@@ -54,6 +58,8 @@ def referenced_files(manifest: BundleManifest) -> Iterator[str]:
         yield from (head.array for head in manifest.attributes)
         if isinstance(manifest.text, OpenText):
             yield manifest.text.tokenizer
+    if isinstance(manifest, InterestRanker):
+        yield from ranker_files(manifest)
 
 
 def file_name_problem(name: str) -> str | None:

@@ -30,11 +30,13 @@ from rapport_edge.bundle.manifest import (
     DemographicEncoder,
     FaceEncoderManifest,
     Head,
+    InterestRanker,
     Manifest,
     TextTower,
     task_of,
 )
 from rapport_edge.bundle.policy import Policy, check_policy
+from rapport_edge.bundle.ranker_checks import content_array_problem
 from rapport_edge.bundle.sensitive import OPEN_TEXT, is_open, is_sensitive
 from rapport_edge.errors import BundleError
 
@@ -237,6 +239,10 @@ def _load_array(path: Path, expected: str) -> NDArray[Any]:
 
 
 def _check_arrays(manifest: BundleManifest, arrays: Mapping[str, NDArray[Any]]) -> None:
+    if isinstance(manifest, InterestRanker) and manifest.content is not None:
+        problem = content_array_problem(manifest.content, arrays[manifest.content.vectors])
+        if problem:
+            raise BundleError(problem)
     if not isinstance(manifest, DemographicEncoder):
         return
     for head in manifest.attributes:

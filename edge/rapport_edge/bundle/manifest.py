@@ -218,8 +218,44 @@ class ProfileWriter(BundleManifest, tag="profile-writer", frozen=True, kw_only=T
     """A person's texts and images to a written profile."""
 
 
+class CategoryField(_Part, frozen=True, kw_only=True):
+    """A categorical feature of items or users, and where the values lie that the training knew.
+
+    `vocabulary` is a .json list of strings: the value at position i has index i + 2. Index 0 is nothing, index 1 is a
+    value that the list does not have. `columns` is how many values one row may have, padded with 0.
+    """
+
+    name: Name
+    columns: Annotated[int, Meta(ge=1, le=1000)] = 1
+    vocabulary: Text
+
+
+class ItemContent(_Part, frozen=True, kw_only=True):
+    """What items look like and say: one multi-modal embedding per item, all of one encoder.
+
+    `ids` is a .json list of item ids, `vectors` an .npy array float16 (ids, dimension); a centre of the same encoder
+    may stand in for both.
+    """
+
+    encoder: Sha256
+    dimension: Annotated[int, Meta(ge=1, le=65536)]
+    ids: Text
+    vectors: Text
+
+
 class InterestRanker(BundleManifest, tag="interest-ranker", frozen=True, kw_only=True):
-    """A person's history to the order of what to suggest."""
+    """A person's history and candidates to the order of what to suggest.
+
+    The model takes `user`, `items`, `history`, and `age`, `item_content` and `history_content` where it uses them; it
+    gives `scores`.
+    """
+
+    history_length: Annotated[int, Meta(ge=1, le=1_000_000)]
+    item_fields: Annotated[tuple[CategoryField, ...], Meta(min_length=1)]
+    user_fields: tuple[CategoryField, ...] = ()
+    content: ItemContent | None = None
+    catalogue: Text
+    protocol: Text
 
 
 Manifest: TypeAlias = DemographicEncoder | FaceRecognizer | FaceDetectorManifest | ProfileWriter | InterestRanker

@@ -25,16 +25,24 @@ def command(path: Path | None) -> None:
 
     bundle = read_bundle(path or default_bundle_path())
     verified = _verify(bundle)
-    for line in (*_identity(bundle), *_heads(bundle), *_figures(bundle.manifest), *_origin(bundle.manifest), verified):
+    for line in (
+        *_identity(bundle),
+        *_heads(bundle),
+        *_ranking(bundle),
+        *_figures(bundle.manifest),
+        *_origin(bundle.manifest),
+        verified,
+    ):
         click.echo(line)
 
 
 def _verify(bundle: Bundle) -> str:
     """Loads every model; each must answer its golden inputs as its exporter did."""
     from rapport_edge.bundle.golden import check_golden, golden_case
-    from rapport_edge.bundle.manifest import FaceEncoderManifest
+    from rapport_edge.bundle.manifest import FaceEncoderManifest, InterestRanker
     from rapport_edge.encoding import FaceEncoder, create_text_encoder
     from rapport_edge.engines import EngineSettings, create_engine
+    from rapport_edge.ranking import create_ranker
 
     settings = EngineSettings(name="onnxruntime-cpu")
     engines = [create_engine(bundle.path / model.file, settings) for model in bundle.manifest.models]
@@ -42,6 +50,8 @@ def _verify(bundle: Bundle) -> str:
         FaceEncoder(bundle, engines[0])  # holds the manifest against the graph
     if bundle.text is not None:
         create_text_encoder(bundle, settings)  # reads the golden sentences
+    if isinstance(bundle.manifest, InterestRanker):
+        create_ranker(bundle, settings)  # holds vocabularies, catalogue and embeddings together
     cases = [golden_case(bundle, model) for model in bundle.manifest.models]
     found = [(check_golden(case, run), case.tolerance) for case, run in zip(cases, engines, strict=True) if case]
     if not found:
@@ -71,6 +81,23 @@ def _heads(bundle: Bundle) -> Iterator[str]:
         yield f"text      {_vocabulary(bundle.text)}, sentences of at most {bundle.text.context_length - 2} tokens"
     if bundle.sensitive_parts:
         yield f"policy    needed for {', '.join(bundle.sensitive_parts)} (AI Act, Article 5(1)(g))"
+
+
+def _ranking(bundle: Bundle) -> Iterator[str]:
+    from rapport_edge.bundle.manifest import InterestRanker
+    from rapport_edge.ranking.tables import read_tables
+
+    manifest = bundle.manifest
+    if not isinstance(manifest, InterestRanker):
+        return
+    count = len(read_tables(bundle).catalogue)
+    yield f"ranks     {count} items of its catalogue, histories of at most {manifest.history_length} events"
+    yield f"fields    {', '.join(field.name for field in (*manifest.item_fields, *manifest.user_fields))}"
+    if manifest.content is not None:
+        rows = len(bundle.arrays[manifest.content.vectors])
+        encoder = manifest.content.encoder
+        yield f"content   {rows} embeddings of {manifest.content.dimension} numbers by the encoder {encoder}"
+    yield f"protocol  {manifest.protocol}"
 
 
 def _vocabulary(text: TextTower) -> str:
