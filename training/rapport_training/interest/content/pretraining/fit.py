@@ -1,0 +1,80 @@
+"""`rapport-train interest pretrain`: from a recipe and a behaviour log to a run folder."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import lightning.pytorch as pl
+import msgspec
+import torch
+
+from rapport_edge.atomic import write_atomically
+from rapport_training.interest.content.catalogue import Catalogue, read_catalogue, titles_of
+from rapport_training.interest.content.language import new_language_tower, save_language
+from rapport_training.interest.content.network import ContentNetwork
+from rapport_training.interest.content.recipe import ContentRecipe
+from rapport_training.interest.content.run import LANGUAGE, PREFIX, Vector, begin_run, checkpoint_of, new_record
+from rapport_training.interest.content.vision import VisionTower
+from rapport_training.interest.data.log import BehaviourLog
+from rapport_training.run_folder import LAST, discard, is_finished, mark_finished, owned
+
+
+def fit_pretraining(
+    recipe: ContentRecipe,
+    log: BehaviourLog,
+    run: Path,
+    *,
+    seed: int | None = None,
+    resume: bool = True,
+    devices: int | str = "auto",
+    image_tokenizer: Path | None = None,
+) -> Path:
+    """Adapts both towers to a catalogue (DDA), aligns them (DMA), and returns the checkpoint's path.
+
+    With no epochs of either, the run holds the plain foundation models: published weights, or random ones.
+
+    Args:
+        recipe: what to compute.
+        log: whose items to learn from; its events are not read.
+        run: the folder of this run.
+        seed: instead of the recipe's.
+        resume: continue from the newest checkpoint in `run`; at most one epoch is computed again. A run that has ended
+            is not touched.
+        devices: GPUs, or processes on the CPU. Under torchrun, its processes are taken instead.
+        image_tokenizer: whose tokens masked image modelling predicts; None to train one on the catalogue.
+
+    Raises:
+        RapportError: if an input is missing or does not fit, or the folder holds another run.
+    """
+    recipe = recipe if seed is None else msgspec.structs.replace(recipe, seed=seed)
+    network, catalogue = plain_network(recipe, log)
+    settings = recipe.pretraining
+    vector: Vector = "aligned" if settings.dma_epochs else "features"
+    with owned(run):
+        if not resume:
+            discard(run)
+        record = new_record(
+            stage="pretraining", vector=vector, log=log.digest, log_name=log.name, counts=catalogue.left_out()
+        )
+        begin_run(run, recipe, record)
+        save_language(network.language, run / LANGUAGE)
+        if settings.epochs == 0 and not is_finished(run):
+            _write_plain(network, run)
+    return checkpoint_of(run, recipe, record)
+
+
+def plain_network(recipe: ContentRecipe, log: BehaviourLog) -> tuple[ContentNetwork, Catalogue]:
+    """The towers before any training here, with new projections and fusion, and the catalogue that they will see."""
+    pl.seed_everything(recipe.seed, workers=True, verbose=False)
+    language = new_language_tower(recipe.language, titles_of(log))
+    catalogue = read_catalogue(log, language, recipe.vision.image_size)
+    return ContentNetwork(recipe, VisionTower(recipe.vision), language), catalogue
+
+
+def _write_plain(network: ContentNetwork, run: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save({"state_dict": {PREFIX + key: value for key, value in network.state_dict().items()}}, buffer)
+    (run / "checkpoints").mkdir(exist_ok=True)
+    write_atomically(run / "checkpoints" / LAST, buffer.getvalue())
+    mark_finished(run)
