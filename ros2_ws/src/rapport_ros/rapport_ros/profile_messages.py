@@ -10,6 +10,7 @@ from std_msgs.msg import Header
 
 from rapport_edge.profiles.profile import Profile, Suggestion
 from rapport_edge.profiles.summary import summarise
+from rapport_edge.ranking import Item, RankedItem, RankingError
 from rapport_edge.store.consent import Consent
 from rapport_edge.store.records import (
     DemographicRecord,
@@ -57,6 +58,25 @@ def event_message(event: ProfileEvent) -> msg.ProfileEvent:
     )
     message.header.stamp = seconds_to_stamp(event.at)
     return message
+
+
+def ranked_message(ranked: RankedItem) -> msg.RankedItem:
+    """An item at its place in a ranking."""
+    return msg.RankedItem(
+        item_id=ranked.id, title=ranked.title, rank=ranked.rank, score=ranked.score, reason=ranked.reason
+    )
+
+
+def candidate_item(message: msg.ContentItem) -> Item:
+    """What a ranker takes of a content item; without categories those of the bundle's catalogue hold.
+
+    Raises:
+        RankingError: for an item without id.
+    """
+    if not message.id:
+        raise RankingError(f"an item has no id (its title is {message.title!r}); ids tell candidates apart")
+    fields = {"category": tuple(message.categories)} if message.categories else {}
+    return Item(id=message.id, title=message.title, fields=fields)
 
 
 def _demographics_message(profile: Profile, header: Header) -> msg.DemographicEstimate:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.action import ActionServer
@@ -15,6 +16,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 from rapport_edge.errors import RapportError, StoreError
+from rapport_edge.profiles.item_ranking import ItemRanking
 from rapport_edge.profiles.person_manager import PersonManager
 from rapport_edge.profiles.profile import Profile, assemble
 from rapport_edge.profiles.sentence_search import SentenceSearch
@@ -22,9 +24,8 @@ from rapport_edge.store import ProfileStore, StoreBusyError
 from rapport_msgs import action, srv
 from rapport_msgs.msg import UserProfile
 from rapport_ros.conversions import floats
-from rapport_ros.profile_messages import CONSENT_FROM_MESSAGE
+from rapport_ros.profile_messages import CONSENT_FROM_MESSAGE, candidate_item, ranked_message
 
-NO_RANKER = "items are ranked by an interest-ranker bundle, and this node has none"
 NO_WRITER = "profiles are written by a profile-writer bundle, and this node has none"
 
 DEFAULT_LISTED = 100
@@ -32,6 +33,14 @@ DEFAULT_FOUND = 10
 #: The audit log takes names of this length.
 MOST_OF_ACTOR = 200
 UNNAMED = "(unnamed)"
+
+
+@dataclass(frozen=True)
+class Models:
+    """What answers with more than the store's rows: sentences to queries, and items to a ranking."""
+
+    search: SentenceSearch
+    ranking: ItemRanking
 
 
 class ProfileServices:
@@ -42,7 +51,7 @@ class ProfileServices:
         lock: held for each request.
         store: the profile store.
         people: who is in view.
-        search: sentences to queries.
+        models: for finding persons and ranking items.
         to_message: a profile as its message, stamped.
         changed: called after each request that may have changed something.
     """
@@ -53,7 +62,7 @@ class ProfileServices:
         lock: AbstractContextManager[Any],
         store: ProfileStore,
         people: PersonManager,
-        search: SentenceSearch,
+        models: Models,
         to_message: Callable[[Profile], UserProfile],
         changed: Callable[[], None],
     ) -> None:
@@ -61,7 +70,7 @@ class ProfileServices:
         self._lock = lock
         self._store = store
         self._people = people
-        self._search = search
+        self._models = models
         self._to_message = to_message
         self._changed = changed
         handlers: tuple[tuple[str, str, Any, Callable[[Any, Any], None]], ...] = (
@@ -157,7 +166,7 @@ class ProfileServices:
 
     def _find_users(self, request: Any, response: Any) -> None:
         """Only persons with granted consent are searched; the audit holds how many were found, not the sentence."""
-        query = self._search.query(request.sentence)
+        query = self._models.search.query(request.sentence)
         matches = self._store.candidates(query.embedding, query.model_digest, request.limit or DEFAULT_FOUND)
         found = [(p, m.similarity) for m in matches if (p := self._people.profile(m.user_id)) is not None]
         self._store.record_request(request.requester, "find", "", f"{len(found)} profiles")
@@ -167,7 +176,13 @@ class ProfileServices:
             response.message = f"not understood and left out: {', '.join(query.unknown)}"
 
     def _rank_items(self, request: Any, response: Any) -> None:
-        raise StoreError(NO_RANKER)
+        """Behaviour is read of who granted consent only; the audit holds how many items were ranked, not which."""
+        candidates = [candidate_item(item) for item in request.items]
+        now = self._node.get_clock().now().nanoseconds * 1e-9
+        ranking = self._models.ranking.rank(self._store, request.user_id, candidates, request.limit or None, now)
+        self._store.record_request(request.requester, "rank", request.user_id, f"{len(ranking.items)} items")
+        response.items = [ranked_message(item) for item in ranking.items]
+        response.message = ranking.remark
 
     def _refuse_to_write(self, request: Any, response: Any) -> None:
         raise StoreError(NO_WRITER)

@@ -13,6 +13,7 @@ from rapport_edge.bundle import load_bundle
 from rapport_edge.bundle.manifest import FaceRecognizer, task_of
 from rapport_edge.errors import BundleError, StoreError
 from rapport_edge.profiles.identity import IdentityMap
+from rapport_edge.profiles.item_ranking import ItemRanking
 from rapport_edge.profiles.person_manager import PersonManager
 from rapport_edge.profiles.profile import Profile
 from rapport_edge.profiles.sentence_search import SentenceSearch
@@ -21,9 +22,10 @@ from rapport_msgs.msg import DemographicEstimate, FaceArray, UserProfile
 from rapport_ros import rep155
 from rapport_ros.diagnostics import DiagnosticsPublisher, DropCounter, RateMeter, Report
 from rapport_ros.estimate_input import EstimateError, checked_estimate, checked_identity
+from rapport_ros.interaction_input import InteractionInput
 from rapport_ros.managed_node import ManagedNode
 from rapport_ros.profile_messages import event_message, profile_message
-from rapport_ros.profile_services import ProfileServices
+from rapport_ros.profile_services import Models, ProfileServices
 from rapport_ros.profile_store_settings import ProfileStoreSettings, database_path
 from rapport_ros.profile_topics import ProfileTopics
 from rapport_ros.qos import RESULTS
@@ -52,6 +54,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._topics: ProfileTopics | None = None
         self._person_topics: PersonTopics | None = None
         self._offers: ProfileServices | None = None
+        self._interactions: InteractionInput | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
         self._inputs: list[Any] = []
         self._timers_of_node: list[Any] = []
@@ -64,7 +67,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._settings = settings
         self._estimates, self._published, self._drops = RateMeter(), RateMeter(), DropCounter()
         recogniser = _recogniser(settings.recognizer_bundle)
-        self._search = SentenceSearch(settings.find)
+        self._models = Models(SentenceSearch(settings.find), ItemRanking(settings.rank))
         path = database_path(settings.database)
         self._store = ProfileStore(path, settings.store, self._now, self._on_store_event)
         digest, threshold = recogniser or (None, 1.0)
@@ -75,7 +78,8 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         known = self._store.profiles(limit=0, include_anonymous=False).total
         self.get_logger().info(
             f"{path}: {known} known persons; recogniser: {digest or 'none'}; "
-            f"search by sentence: {self._search.obstacle or 'ready'}"
+            f"search by sentence: {self._models.search.obstacle or 'ready'}; "
+            f"ranking of items: {self._models.ranking.obstacle or 'ready'}"
         )
 
     def tear_down(self) -> None:
@@ -95,8 +99,9 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
 
             self._person_topics = PersonTopics(self, self._on_match)
         self._offers = ProfileServices(
-            self, self._lock, self._store, self._people, self._search, self._message, self._publish_changes
+            self, self._lock, self._store, self._people, self._models, self._message, self._publish_changes
         )
+        self._interactions = InteractionInput(self, self._lock, self._store, self._drops)
         self._inputs = [
             self.create_subscription(DemographicEstimate, "demographics", self._on_estimate, RESULTS),
             self.create_subscription(FaceArray, "faces", self._on_faces, RESULTS),
@@ -117,10 +122,10 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
             if self._people is not None and self._topics is not None:
                 self._people.lose(list(self._people.in_view.values()))
                 self._publish_changes()
-            for part in (self._offers, self._topics, self._person_topics):
+            for part in (self._interactions, self._offers, self._topics, self._person_topics):
                 if part is not None:
                     part.close()
-            self._offers = self._topics = self._person_topics = None
+            self._interactions = self._offers = self._topics = self._person_topics = None
 
     def _on_estimate(self, message: DemographicEstimate) -> None:
         try:
@@ -235,7 +240,8 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
                 "persons not written yet": people.unsaved,
                 "last store failure": people.store_calls.last_failure or "none",
                 "recogniser": self._settings.recognizer_bundle or "none",
-                "search by sentence": self._search.obstacle or "ready",
+                "search by sentence": self._models.search.obstacle or "ready",
+                "ranking of items": self._models.ranking.obstacle or "ready",
             }
             values |= {f"dropped {reason}": count for reason, count in self._drops.counts().items()}
             if people.store_calls.last_failure:

@@ -1,0 +1,101 @@
+"""What to suggest to a person: their stored behaviour, if they agreed to that, and an interest-ranker bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from rapport_edge.bundle import load_bundle
+from rapport_edge.errors import SettingsError
+from rapport_edge.ranking import InterestRanker, Item, RankedItem, create_ranker
+from rapport_edge.ranking.behaviour import history_of
+from rapport_edge.ranking.files import open_sources
+from rapport_edge.store import Consent, ProfileReader
+
+NO_RANKER = "items are ranked by an interest-ranker bundle, and this node has none (rank.bundle_path)"
+
+
+class RankSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """With what items are ranked for a person.
+
+    Attributes:
+        bundle_path: folder of an interest-ranker bundle; "", the default: no items are ranked.
+        centre: a representation centre that knows items which the bundle does not: a folder, or redis://...; "" for
+            none.
+    """
+
+    bundle_path: str = ""
+    centre: str = ""
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """Items for one person, best first; `remark` says what the ranking does not rest on, "" if there is nothing."""
+
+    items: tuple[RankedItem, ...]
+    remark: str = ""
+
+
+class ItemRanking:
+    """Ranks items for persons of one store. Not thread-safe.
+
+    Args:
+        settings: see there.
+
+    Raises:
+        BundleError: if the bundle is incomplete, altered, or no interest-ranker.
+        SettingsError: if a centre is named without a bundle.
+        RankingError: if the centre holds embeddings of another encoder.
+    """
+
+    def __init__(self, settings: RankSettings) -> None:
+        if settings.centre and not settings.bundle_path:
+            raise SettingsError("rank.centre names a representation centre, but rank.bundle_path no ranker to use it")
+        self._ranker = _ranker(settings)
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing can be ranked; "" if it can."""
+        return "" if self._ranker is not None else NO_RANKER
+
+    def rank(
+        self, store: ProfileReader, user_id: str, candidates: Sequence[Item], limit: int | None, now: float
+    ) -> Ranking:
+        """Candidates by one person's predicted interest, best first.
+
+        Behaviour is read of who granted consent only. For everybody else the ranking is the one of a person without a
+        history, and the remark says so. Nothing else about a person is used.
+
+        Args:
+            store: where the person's behaviour lies.
+            user_id: of a known person.
+            candidates: empty for the bundle's catalogue.
+            limit: at most so many; None for all.
+            now: seconds since 1970.
+
+        Raises:
+            SettingsError: if there is no ranker.
+            UnknownUserError: nobody is known by this id.
+            RankingError, ModelError: as `InterestRanker.rank`.
+        """
+        if self._ranker is None:
+            raise SettingsError(NO_RANKER)
+        consent = store.get(user_id).consent
+        granted = consent is Consent.GRANTED
+        history = history_of(store.interactions(user_id)) if granted else []
+        items = self._ranker.rank(history, candidates or None, now=now, limit=limit)
+        return Ranking(items=tuple(items), remark=_remark(consent, bool(history)))
+
+
+def _remark(consent: Consent, with_history: bool) -> str:
+    if consent is not Consent.GRANTED:
+        return f"ranked as for somebody unknown: the person's consent is {consent.value}, so no behaviour is kept"
+    return "" if with_history else "ranked as for somebody unknown: the person has no history yet"
+
+
+def _ranker(settings: RankSettings) -> InterestRanker | None:
+    if not settings.bundle_path:
+        return None
+    bundle = load_bundle(Path(settings.bundle_path).expanduser())
+    return create_ranker(bundle, sources=open_sources(settings.centre))

@@ -1,0 +1,129 @@
+"""RankItems in a live graph: what a person chose is stored if they agreed, and decides what is suggested next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from persons import House, store_node
+from rclpy.lifecycle import TransitionCallbackReturn
+from tiny_bundle import write_tiny
+from tiny_ranker import write_ranker
+
+from rapport_edge.store import ProfileReader
+from rapport_msgs import srv
+from rapport_msgs.msg import ContentItem, Interaction, UserProfile
+from rapport_ros.qos import RESULTS
+
+pytestmark = pytest.mark.live
+
+
+class Listener(House):
+    """A house in which somebody also says what persons do."""
+
+    def __init__(self, graph: Any, tmp_path: Path) -> None:
+        bundle = write_ranker(tmp_path / "ranker")
+        super().__init__(graph, tmp_path / "profiles.sqlite", rank__bundle_path=str(bundle.path))
+        self.interactions = self.listener.create_publisher(Interaction, "interactions", RESULTS)
+        self.reports = graph.collect(self.listener, DiagnosticArray, "/diagnostics", 10)
+        graph.wait_for(self.interactions.get_subscription_count, "the store to take interactions")
+
+    def does(self, user_id: str, item: str, kind: int = Interaction.LIKED) -> None:
+        message = Interaction(user_id=user_id, item=ContentItem(id=item), kind=kind, duration=3.0)
+        message.header.stamp = self.listener.get_clock().now().to_msg()
+        self.interactions.publish(message)
+
+    def stored(self, user_id: str) -> list[str]:
+        with ProfileReader.beside_owner(self.database) as reader:
+            return [record.item_id for record in reader.interactions(user_id)]
+
+    def rank(self, user_id: str, items: list[ContentItem] | None = None, **fields: Any) -> Any:
+        return self.call(srv.RankItems, "rank_items", user_id=user_id, items=items or [], **fields)
+
+    def dropped(self, reason: str) -> int:
+        values = {v.key: v.value for report in list(self.reports) for s in report.status for v in s.values}
+        return int(values.get(f"dropped {reason}", 0))
+
+
+@pytest.fixture
+def house(graph: Any, tmp_path: Path) -> Listener:
+    return Listener(graph, tmp_path)
+
+
+def test_who_agreed_is_suggested_what_resembles_their_choices(house: Listener) -> None:
+    user_id = house.consenting()
+    house.does(user_id, "stars")
+    house.does(user_id, "soup", Interaction.SKIPPED)
+    house.graph.wait_for(lambda: len(house.stored(user_id)) == 2, "both interactions in the store")
+    answer = house.rank(user_id, requester="dialogue")
+    assert (answer.success, answer.message) == (True, "")
+    assert [item.item_id for item in answer.items] == ["stars", "planets", "new", "bread", "soup"]
+    assert [item.rank for item in answer.items] == [1, 2, 3, 4, 5]
+    second = answer.items[1]
+    assert (second.title, second.reason) == ("Planets", "resembles Stars (0.80)")
+    assert 0.0 < second.score < answer.items[0].score < 1.0
+    with ProfileReader.beside_owner(house.database) as reader:
+        entry = next(entry for entry in reader.audit_log() if entry.action == "rank")
+    assert (entry.actor, entry.user_id, entry.outcome) == ("dialogue", user_id, "5 items")
+
+
+def test_candidates_of_the_request_are_ranked_also_unknown_ones(house: Listener) -> None:
+    user_id = house.consenting()
+    house.does(user_id, "stars")
+    house.graph.wait_for(lambda: house.stored(user_id), "the interaction in the store")
+    items = [
+        ContentItem(id="stew", title="Stew", categories=["food"]),
+        ContentItem(id="galaxy", title="Galaxy", categories=["astronomy"]),
+    ]
+    answer = house.rank(user_id, items, limit=1)
+    assert [(item.item_id, item.title) for item in answer.items] == [("galaxy", "Galaxy")]
+    assert answer.items[0].reason == "category astronomy, as 1 of 1 in the history"
+
+
+def test_without_consent_nothing_is_stored_and_the_ranking_is_nobodys(house: Listener) -> None:
+    stranger, person = house.person("f1"), house.consenting("f2")
+    house.does(stranger, "stars")
+    house.does("person_nobody", "stars")
+    house.does(person, "stars", kind=99)
+    for reason in ("interaction without consent", "interaction of nobody known", "interaction of an unknown kind"):
+        house.graph.wait_for(lambda reason=reason: house.dropped(reason) == 1, reason)
+    answer = house.rank(stranger)
+    assert answer.success
+    assert "consent is unknown" in answer.message
+    assert [item.item_id for item in answer.items] == ["bread", "soup", "planets", "stars", "new"]
+    assert {item.reason for item in answer.items} == {""}
+
+
+def test_who_withdraws_is_nobody_again(house: Listener) -> None:
+    user_id = house.consenting()
+    house.does(user_id, "stars")
+    house.graph.wait_for(lambda: house.stored(user_id), "the interaction in the store")
+    assert house.rank(user_id, limit=1).items[0].item_id == "stars"
+    withdrawn = UserProfile.CONSENT_WITHDRAWN
+    assert house.call(srv.SetConsent, "set_consent", user_id=user_id, consent=withdrawn, evidence="said no").success
+    answer = house.rank(user_id, limit=1)
+    assert ([item.item_id for item in answer.items], "consent is withdrawn" in answer.message) == (["bread"], True)
+
+
+def test_what_cannot_be_ranked_is_refused_with_the_reason(house: Listener) -> None:
+    user_id = house.consenting()
+    for answer, reason in (
+        (house.rank("person_x"), "nobody is known"),
+        (house.rank(user_id, [ContentItem(title="Nameless")]), "no id (its title is 'Nameless')"),
+    ):
+        assert not answer.success
+        assert reason in answer.message
+
+
+def test_a_bundle_that_ranks_nothing_refuses_to_configure(graph: Any, tmp_path: Path) -> None:
+    faces = write_tiny(tmp_path / "faces").path
+    for parameters, reason in (
+        ({"rank.bundle_path": "/nowhere"}, "no such folder"),
+        ({"rank.bundle_path": str(faces)}, "not an interest-ranker"),
+        ({"rank.centre": "/somewhere"}, "rank.bundle_path"),
+    ):
+        node = graph.add(store_node(tmp_path / "p.sqlite", **parameters))
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert reason in node.refusal
