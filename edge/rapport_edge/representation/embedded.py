@@ -1,0 +1,135 @@
+"""Writes the centre of one machine: an SQLite authority beside a published, memory-mapped table.
+
+One process writes, others read (`reader`). A folder holds:
+
+authority.db    every item: id, source, vector, time, window; the format
+current.json    the version that readers take
+table-*.rows    that version, and the one before
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from rapport_edge.representation import publication
+from rapport_edge.representation.authority import Authority
+from rapport_edge.representation.contract import CentreFormat, check_format, check_same, checked_items
+from rapport_edge.representation.errors import CentreDamagedError, CentreError
+from rapport_edge.representation.reader import AUTHORITY, EmbeddedReader
+from rapport_edge.representation.table_file import write_table
+from rapport_edge.store.ownership import OwnershipLock
+
+_log = logging.getLogger(__name__)
+
+
+class EmbeddedCentre(EmbeddedReader):
+    """The one writer of a centre."""
+
+    def __init__(
+        self, folder: Path, layout: CentreFormat, *, clock: Callable[[], float] = time.time, verify: bool = True
+    ) -> None:
+        """Opens a centre, or creates it, and finishes what a killed writer began.
+
+        Args:
+            folder: the centre's; made where there is none.
+            layout: encoder, dimension and storage; an existing centre must have the same.
+            clock: Unix seconds.
+            verify: as for readers.
+
+        Raises:
+            CentreError: it is another encoder's, or of another dimension or storage.
+            StoreError: another process writes to it, or the authority is damaged or cannot be written.
+        """
+        check_format(layout)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CentreError(f"cannot make the folder {folder}: {error.strerror}") from error
+        self._clock = clock
+        self._ownership = OwnershipLock(folder / AUTHORITY)
+        try:
+            authority = Authority(folder / AUTHORITY, write=True)
+            found = authority.format()
+            if found is None:
+                authority.create(layout, clock())
+            else:
+                check_same(folder, found, layout.encoder, layout)
+            self._open_repaired(folder, authority, verify)
+        except BaseException:
+            self._ownership.release()
+            raise
+
+    def put(self, ids: Sequence[str], vectors: ArrayLike, sources: Sequence[str]) -> None:
+        """Adds or replaces items; see `RepresentationCentre`."""
+        stored = checked_items(ids, vectors, sources, self._format)
+        with self._lock:
+            self._authority.put(ids, stored, sources, self._clock())
+
+    def publish(self) -> int:
+        """Closes the window and publishes a version with everything up to it; without news the version stays.
+
+        Raises:
+            CentreFullError: there is no space; the version before stays, and nothing is lost.
+        """
+        with self._lock:
+            window = self._authority.close_window(self._clock())
+            table = self.table
+            if table is None or table.header.window < window:
+                self._write(window)
+            self._authority.mark_published(window)
+            self._table = publication.open_current(self.folder, verify=False)
+            self._seen = publication.stamp(self.folder)
+            assert self._table is not None
+            return self._table.header.version
+
+    def delivered(self, consumer: str) -> int:
+        """The newest window that a consumer has taken in (`realtime.forward`); 0 for none."""
+        with self._lock:
+            return self._authority.delivered(consumer)
+
+    def mark_delivered(self, consumer: str, window: int) -> None:
+        """A consumer has taken in every window up to this one."""
+        with self._lock:
+            self._authority.mark_delivered(consumer, window)
+
+    def window_items(self, window: int) -> Iterator[tuple[list[str], NDArray[Any], list[str]]]:
+        """(ids, vectors (k, D), sources) of a window, some thousand at a time."""
+        with self._lock:
+            yield from self._authority.window_items(window, self._format)
+
+    def close(self) -> None:
+        """Closes the authority and lets others write."""
+        with self._lock:
+            super().close()
+            self._ownership.release()
+
+    def _write(self, window: int) -> None:
+        version = publication.highest_version(self.folder) + 1
+        scratch = publication.scratch_path(self.folder)
+        try:
+            words = self._authority.keys_up_to(window)
+            parts = self._authority.vectors_up_to(window, self._format)
+            write_table(scratch, self._format, (version, window), words, parts)
+            publication.make_current(self.folder, version)
+        finally:
+            scratch.unlink(missing_ok=True)
+        publication.remove_old(self.folder, version)
+
+    def _open_repaired(self, folder: Path, authority: Authority, verify: bool) -> None:
+        """Opens; a damaged table is published anew, because the authority has everything that was in it."""
+        try:
+            self._open(folder, authority, None, verify)
+        except CentreDamagedError as error:
+            _log.warning("publishing anew: %s", error)
+            (folder / publication.CURRENT).unlink(missing_ok=True)
+            self._open(folder, Authority(folder / AUTHORITY, write=True), None, verify)
+            self.publish()
+        publication.scratch_path(folder).unlink(missing_ok=True)
+        if self._table is not None:
+            self._authority.mark_published(self._table.header.window)

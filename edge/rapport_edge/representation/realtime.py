@@ -1,0 +1,127 @@
+"""Real-time inference: a new item is embedded when it appears, is usable at once and reaches the table with a window.
+
+The paper's RIM (Section 3.5). An item that was put is on the disk; if the process dies before the window is published,
+the next one publishes it. Windows are also messages for other centres, such as a fleet's: `forward` delivers them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from numpy.typing import ArrayLike
+
+from rapport_edge.representation.contract import RepresentationCentre, source_hash
+from rapport_edge.representation.embedded import EmbeddedCentre
+from rapport_edge.representation.errors import CentreError
+
+
+class NewItem(NamedTuple):
+    """What an encoder needs of an item: an encoded picture or None, and a title or ""."""
+
+    item_id: str
+    title: str = ""
+    image: bytes | None = None
+
+    @property
+    def source(self) -> str:
+        """Hash of title and picture."""
+        return source_hash(self.title, self.image)
+
+
+#: (n, D) finite vectors of n items.
+Embed = Callable[[Sequence[NewItem]], ArrayLike]
+
+
+class RealTimeInference:
+    """Embeds what is new and publishes in windows. Threads may share it.
+
+    Args:
+        centre: open for writing.
+        embed: the encoder whose digest the centre has.
+        window_items: publish after so many new items.
+        window_seconds: or so long after the first of them.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        centre: RepresentationCentre,
+        embed: Embed,
+        *,
+        window_items: int = 1000,
+        window_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._centre, self._embed, self._clock = centre, embed, clock
+        self._items, self._seconds = window_items, window_seconds
+        self._lock = threading.Lock()
+        self._waiting = centre.counts().pending
+        self._since = clock()
+
+    def add(self, items: Sequence[NewItem]) -> int:
+        """Embeds those items that are new or have another title or picture; they are usable when this returns.
+
+        Args:
+            items: of distinct ids.
+
+        Returns:
+            How many were embedded.
+
+        Raises:
+            CentreError: ids or vectors are not what a centre takes, or it cannot be written; none was added then.
+        """
+        with self._lock:
+            known = self._centre.sources([item.item_id for item in items])
+            new = [item for item, source in zip(items, known, strict=True) if item.source != source]
+            if new:
+                ids, sources = [item.item_id for item in new], [item.source for item in new]
+                self._centre.put(ids, self._embed(new), sources)
+                self._since = self._since if self._waiting else self._clock()
+                self._waiting += len(new)
+            return len(new)
+
+    def publish_due(self) -> int | None:
+        """Publishes if a window is full or old enough, and returns the version; to be called now and then."""
+        with self._lock:
+            due = self._waiting >= self._items or self._clock() - self._since >= self._seconds
+            if not self._waiting or not due:
+                return None
+            version = self._centre.publish()
+            self._waiting = 0
+            return version
+
+
+def forward(source: EmbeddedCentre, target: RepresentationCentre, consumer: str) -> int:
+    """Delivers the windows that were closed since the last time to another centre of the same encoder.
+
+    If the process dies in between, a window is delivered again: what is put twice is there once, so each window takes
+    effect exactly once.
+
+    Args:
+        source: keeps how far each consumer is.
+        target: such as a fleet's Redis server.
+        consumer: the target's name, which stays.
+
+    Returns:
+        How many windows were delivered.
+
+    Raises:
+        CentreError: the target is another encoder's, or one of them cannot be written.
+    """
+    if (source.encoder, source.dimension) != (target.encoder, target.dimension):
+        raise CentreError(
+            f"{consumer} holds {target.dimension} values of encoder {target.encoder}, {source.folder} "
+            f"{source.dimension} of {source.encoder}"
+        )
+    done = source.delivered(consumer)
+    closed = [window for window, state in sorted(source.windows().items()) if state != "open" and window > done]
+    for window in closed:
+        for ids, vectors, sources in source.window_items(window):
+            target.put(ids, vectors, sources)
+        source.mark_delivered(consumer, window)
+    if closed:
+        target.publish()
+    return len(closed)

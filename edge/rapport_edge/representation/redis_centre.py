@@ -1,0 +1,190 @@
+"""The centre of a fleet: a Redis server that all robots and trainers share.
+
+Keys begin with "rapport:<name>:". "centre" is a hash with the format and the version, "v:<item id>" a vector, "sources"
+a hash of source hashes. What is put is visible to everybody at once; a version only counts publications.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rapport_edge.representation.contract import (
+    CentreFormat,
+    Counts,
+    Rows,
+    Storage,
+    check_format,
+    check_same,
+    checked_items,
+)
+from rapport_edge.representation.errors import CentreDamagedError, CentreError, CentreFullError
+from rapport_edge.representation.keys import Ids
+
+#: Items in one command: a server answers commands one after the other, and others want their turn.
+_BLOCK: Final = 4096
+_FORMAT_FIELDS: Final = ("encoder", "dimension", "storage")
+
+
+class RedisCentre:
+    """Reads and writes; threads may share it, and so may any number of processes."""
+
+    def __init__(self, url: str, encoder: str | None = None) -> None:
+        """Connects to an existing centre.
+
+        Args:
+            url: "redis://host:port/database?centre=name"; also "rediss://" and "unix://path?centre=name". The name is
+                "items" where there is none.
+            encoder: digest that it must be of; None takes any.
+
+        Raises:
+            CentreError: the server cannot be reached, has no such centre, or it is another encoder's.
+        """
+        self._redis, self._name = _connect(url)
+        self._shown = url.rpartition("@")[2]
+        try:
+            self._format = self._read_format()
+            check_same(self._shown, self._format, encoder)
+        except BaseException:
+            self._redis.close()
+            raise
+
+    @classmethod
+    def create(cls, url: str, layout: CentreFormat) -> RedisCentre:
+        """Connects to a centre that may be new.
+
+        Raises:
+            CentreError: as above, or it has another dimension or storage.
+        """
+        check_format(layout)
+        client, name = _connect(url)
+        with _translated(url.rpartition("@")[2]):
+            key = f"rapport:{name}:centre"
+            with client.pipeline(transaction=True) as commands:
+                for field in _FORMAT_FIELDS:
+                    commands.hsetnx(key, field, str(getattr(layout, field)))
+                commands.execute()
+            client.close()
+        centre = cls(url, layout.encoder)
+        check_same(centre._shown, centre.format, None, layout)
+        return centre
+
+    @property
+    def format(self) -> CentreFormat:
+        """Encoder, dimension and storage."""
+        return self._format
+
+    @property
+    def encoder(self) -> str:
+        """Digest of the encoder."""
+        return self._format.encoder
+
+    @property
+    def dimension(self) -> int:
+        """Values per vector."""
+        return self._format.dimension
+
+    def lookup(self, ids: Ids) -> Rows:
+        """The vectors of n items; see `CentreReader`."""
+        texts = [item.decode() if isinstance(item, bytes) else str(item) for item in ids]
+        found = np.zeros(len(texts), np.bool_)
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        size = self.dimension * self._format.dtype.itemsize
+        for start in range(0, len(texts), _BLOCK):
+            with _translated(self._shown):
+                values = self._redis.mget([self._key(f"v:{item}") for item in texts[start : start + _BLOCK]])
+            there = [position for position, value in enumerate(values, start) if value is not None]
+            content = [value for value in values if value is not None]
+            if any(len(value) != size for value in content):
+                raise CentreDamagedError(f"{self._shown}: a vector has not {size} bytes; something else wrote it")
+            found[there] = True
+            vectors[there] = np.frombuffer(b"".join(content), self._format.dtype).reshape(-1, self.dimension)
+        return Rows(vectors, found)
+
+    def sources(self, ids: Sequence[str]) -> list[str | None]:
+        """What each item was embedded from; see `CentreReader`."""
+        if not ids:
+            return []
+        with _translated(self._shown):
+            found = self._redis.hmget(self._key("sources"), list(ids))
+        return [None if source is None else source.decode() for source in found]
+
+    def put(self, ids: Sequence[str], vectors: ArrayLike, sources: Sequence[str]) -> None:
+        """Adds or replaces items; see `RepresentationCentre`. Each thousand or so appears as one."""
+        stored = checked_items(ids, vectors, sources, self._format)
+        with _translated(self._shown):
+            for start in range(0, len(ids), _BLOCK):
+                part = slice(start, start + _BLOCK)
+                with self._redis.pipeline(transaction=True) as commands:
+                    keys = (self._key(f"v:{item}") for item in ids[part])
+                    commands.mset(dict(zip(keys, (row.tobytes() for row in stored[part]), strict=True)))
+                    commands.hset(self._key("sources"), mapping=dict(zip(ids[part], sources[part], strict=True)))
+                    commands.execute()
+
+    def publish(self) -> int:
+        """Counts a publication; everybody saw before what was put."""
+        with _translated(self._shown):
+            return int(self._redis.hincrby(self._key("centre"), "version", 1))
+
+    def counts(self) -> Counts:
+        """How full it is."""
+        with _translated(self._shown):
+            version = self._redis.hget(self._key("centre"), "version")
+            return Counts(int(self._redis.hlen(self._key("sources"))), 0, int(version or 0))
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._redis.close()
+
+    def _key(self, name: str) -> str:
+        return f"rapport:{self._name}:{name}"
+
+    def _read_format(self) -> CentreFormat:
+        with _translated(self._shown):
+            fields = self._redis.hmget(self._key("centre"), _FORMAT_FIELDS)
+        if None in fields:
+            raise CentreError(f"{self._shown} has no representation centre of the name {self._name!r}")
+        encoder, dimension, storage = (field.decode() for field in fields)
+        kept: Storage = "float16" if storage == "float16" else "float32"
+        return CentreFormat(encoder=encoder, dimension=int(dimension), storage=kept)
+
+
+def _connect(url: str) -> tuple[Any, str]:
+    try:
+        import redis
+    except ImportError as error:
+        raise CentreError(
+            "a centre on a Redis server needs the Python package redis: pip install 'rapport-edge[redis]'"
+        ) from error
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    name = options.pop("centre", "items")
+    # What urlunsplit makes of "unix:///path" is "unix:/path".
+    plain = urlunsplit(parts._replace(query="", scheme=""))
+    query = f"?{urlencode(options)}" if options else ""
+    try:
+        return redis.Redis.from_url(f"{parts.scheme}:{'' if plain.startswith('//') else '//'}{plain}{query}"), name
+    except (ValueError, redis.RedisError) as error:
+        raise CentreError(f"{url.rpartition('@')[2]} is no address of a Redis server: {error}") from error
+
+
+@contextmanager
+def _translated(shown: str) -> Iterator[None]:
+    """Turns the client's errors into sentences."""
+    import redis
+
+    try:
+        yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise CentreFullError(f"{shown} has no memory left; what was put last is incomplete: put it again") from error
+    except redis.exceptions.ReadOnlyError as error:
+        raise CentreError(f"{shown} is a replica that only reads; write to its master") from error
+    except redis.exceptions.ConnectionError as error:
+        raise CentreError(f"{shown} cannot be reached: {error}; is the server running?") from error
+    except redis.RedisError as error:
+        raise CentreError(f"{shown}: {error}") from error
