@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from rapport_edge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rapport_training.interest.data.log import BehaviourLog
 
 _PATH = click.Path(path_type=Path)
 _OUT = click.option("--out", type=_PATH, required=True, help="The folder to write.")
@@ -14,6 +20,19 @@ _OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace what an ear
 @click.group()
 def data() -> None:
     """Turns a source into a behaviour log: items, users, events."""
+
+
+@data.command()
+@click.argument("folder", type=_PATH)
+@click.option("--posters", type=_PATH, help="Zip file or folder with ID.jpg.  [default: the *.zip in the folder]")
+@_OUT
+@_OVERWRITE
+def movielens(folder: Path, posters: Path | None, out: Path, overwrite: bool) -> None:
+    """MovieLens: 100K, 1M or the newer CSV files."""
+    from rapport_training.interest.data.log_writer import write_log
+    from rapport_training.interest.data.sources.movielens import movielens as source
+
+    _say(write_log(*source(folder, posters), out, overwrite=overwrite))
 
 
 @data.command()
@@ -29,3 +48,50 @@ def fuxictr(train: Path, test: Path, validation: Path | None, as_prepared: bool,
 
     prepared = prepare_fuxictr(train, test, validation, out, overwrite=overwrite)
     click.echo(f"{prepared.path}: {prepared.protocol}; {prepared.record.rows}")
+
+
+@click.command("prepare")
+@click.option("--log", "log_path", type=_PATH, required=True, help="A log, as 'rapport-train interest data' writes it.")
+@click.option("--protocol", type=click.Choice(["time", "leave-last-out"]), default="time", show_default=True)
+@click.option("--shares", default="0.8,0.1,0.1", show_default=True, help="Training, validation, test; for 'time'.")
+@click.option("--negatives", type=click.IntRange(min=0), default=0, show_default=True, help="Sampled per liked item.")
+@click.option("--negatives-by", type=click.Choice(["uniform", "popularity"]), default="uniform", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sampling.")
+@click.option("--history-kind", "history_kinds", multiple=True, help="Kinds of behaviours.  [default: all]")
+@click.option("--sample-kind", "sample_kinds", multiple=True, help="Kinds of events to explain.  [default: all]")
+@click.option("--threshold", type=float, help="Liked from here on, in the log's unit.  [default: 0.8 of the best]")
+@_OUT
+@_OVERWRITE
+def prepare_command(log_path: Path, out: Path, overwrite: bool, shares: str, **options: Any) -> None:
+    """Makes samples of a log: histories, splits, negatives."""
+    from rapport_training.interest.data.log import BehaviourLog
+    from rapport_training.interest.data.prepare import prepare
+    from rapport_training.interest.data.settings import PrepareSettings
+
+    settings = PrepareSettings(shares=_shares(shares), **options)
+    prepared = prepare(BehaviourLog.open(log_path), settings, out, overwrite=overwrite)
+    rows = ", ".join(
+        f"{split} {count} ({int(prepared.samples(split).cold.sum())} of new items)"
+        for split, count in prepared.record.rows.items()
+    )
+    click.echo(f"{out}: {prepared.protocol}\n  {rows}")
+    _say_counts(prepared.record.counts)
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    parts = text.split(",")
+    try:
+        train, validation, test = map(float, parts)
+    except ValueError as error:
+        raise SettingsError(f"--shares {text}: expected three numbers, such as 0.8,0.1,0.1") from error
+    return train, validation, test
+
+
+def _say(log: BehaviourLog) -> None:
+    click.echo(f"{log.path}: {log.name}: {log.item_count} items, {log.user_count} users, {log.event_count} events")
+    _say_counts(log.record.dropped | log.record.notes)
+
+
+def _say_counts(counts: dict[str, int]) -> None:
+    for reason, count in counts.items():
+        click.echo(f"  {reason}: {count}")

@@ -147,6 +147,7 @@ def prepare_fuxictr(
         reader.read(test, "test", writer)
         split = "the files' train, validation and test" if validation else "the files' train and test, test validates"
         items = reader.item_catalogue(trained_categories)
+        writer.close_samples(len(items.ids), len(reader.users))
         writer.finish(
             items,
             reader.user_catalogue(),

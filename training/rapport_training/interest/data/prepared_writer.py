@@ -49,6 +49,21 @@ class About:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the training split has, by index.
+
+    Attributes:
+        targets: items that are targets.
+        items: items that are targets or in a history.
+        users: users.
+    """
+
+    targets: NDArray[np.bool_]
+    items: NDArray[np.bool_]
+    users: NDArray[np.bool_]
+
+
 class PreparedWriter:
     """A context manager around the files of a folder of prepared samples.
 
@@ -93,28 +108,40 @@ class PreparedWriter:
         for name, values in columns.items():
             self._columns[split][name].append(values)
 
+    @property
+    def rows(self) -> dict[Split, int]:
+        """Samples so far."""
+        return {split: files["item"].rows for split, files in self._columns.items()}
+
+    def close_samples(self, items: int, users: int) -> Seen:
+        """No samples come any more: tells what training has seen and writes which samples are cold.
+
+        Args:
+            items, users: how many indexes there are.
+        """
+        for file in self._files(but="cold"):
+            file.close()
+        self._seen = self._seen_in_training(items, users)
+        self._write_cold()
+        return self._seen
+
     def finish(self, items: Catalogue, users: Catalogue, created: NDArray[np.int64], about: About) -> PreparedRecord:
-        """Writes what depends on all samples, and the record.
+        """Writes the catalogues and the record, after `close_samples`.
 
         Args:
             items, users: their values; ids that the training split lacks become `UNKNOWN` in column 0.
             created: (items,) Unix seconds, -1 unknown.
             about: for the record.
         """
-        rows = {split: files["item"].rows for split, files in self._columns.items()}
-        for file in self._files(but="cold"):
-            file.close()
-        targets, behaviours, trained_users = self._seen_in_training(len(items.ids), len(users.ids))
-        self._write_cold(targets)
-        self._write_catalogue("item", items, targets | behaviours)
-        self._write_catalogue("user", users, trained_users)
+        self._write_catalogue("item", items, self._seen.items)
+        self._write_catalogue("user", users, self._seen.users)
         np.save(self._folder / "item_created.npy", created)
         record = PreparedRecord(
             **vars(about),
             item_fields=[(field.name, field.vocabulary, field.columns) for field in items.fields],
             user_fields=[(field.name, field.vocabulary, field.columns) for field in users.fields],
             timed=self._timed,
-            rows=rows,
+            rows=self.rows,
         )
         write_synced(self._folder / RECORD, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
         return record
@@ -126,10 +153,10 @@ class PreparedWriter:
     def _map(self, split: Split, column: str) -> NDArray[Any]:
         return map_array(self._folder / "samples" / split / f"{column}.npy")
 
-    def _seen_in_training(self, items: int, users: int) -> tuple[NDArray[np.bool_], ...]:
-        """Which items the training split has as targets and in histories, and which users."""
+    def _seen_in_training(self, items: int, users: int) -> Seen:
         targets, trained_users = np.zeros(items, np.bool_), np.zeros(users, np.bool_)
         sequence = map_array(self._folder / "sequence.npy")
+        # Histories as brackets: a behaviour is in one where more have opened than closed.
         opened = np.zeros(len(sequence) + 1, np.int32)
         columns = {name: self._map("train", name) for name in ("item", "user", "start", "end")}
         for first in range(0, len(columns["item"]), _CHUNK):
@@ -138,15 +165,15 @@ class PreparedWriter:
             trained_users[part["user"]] = True
             np.add.at(opened, part["start"], 1)
             np.add.at(opened, part["end"], -1)
-        behaviours = np.zeros(items, np.bool_)
-        behaviours[sequence[np.cumsum(opened[:-1], dtype=np.int32) > 0]] = True
-        return targets, behaviours, trained_users
+        seen = targets.copy()
+        seen[sequence[np.cumsum(opened[:-1], dtype=np.int32) > 0]] = True
+        return Seen(targets, seen, trained_users)
 
-    def _write_cold(self, targets: NDArray[np.bool_]) -> None:
+    def _write_cold(self) -> None:
         for split, files in self._columns.items():
             item = self._map(split, "item")
             for first in range(0, len(item), _CHUNK):
-                files["cold"].append(~targets[item[first : first + _CHUNK]])
+                files["cold"].append(~self._seen.targets[item[first : first + _CHUNK]])
             files["cold"].close()
 
     def _write_catalogue(self, kind: str, catalogue: Catalogue, trained: NDArray[np.bool_]) -> None:

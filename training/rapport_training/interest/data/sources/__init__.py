@@ -1,0 +1,1 @@
+"""One module per public data set: each fills a `LogWriter` from the files as they are published."""

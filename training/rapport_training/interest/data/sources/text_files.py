@@ -1,0 +1,111 @@
+"""Reading published text files, with errors that name the line."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Final, TypeVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from rapport_training.interest.data.errors import LogError
+
+#: Of a CSV file, read at a time.
+BLOCK_BYTES: Final = 16 << 20
+
+_T = TypeVar("_T")
+
+
+def need(folder: Path, *names: str) -> Path:
+    """The first of some files that is there.
+
+    Raises:
+        LogError: if none is.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise LogError(f"{folder} lacks {' or '.join(names)}")
+
+
+def csv_blocks(
+    path: Path | IO[bytes], types: dict[str, pa.DataType], *, delimiter: str = ",", header: bool = True
+) -> Iterator[pa.RecordBatch]:
+    """A CSV file in blocks that need not fit into memory together.
+
+    Args:
+        path: the file; compressed ones by their suffix.
+        types: the wanted columns. Without a header: all columns of the file in order, by names of one's own.
+        delimiter: one character.
+        header: whether the first line names the columns.
+
+    Raises:
+        LogError: if a column is missing or a value is not of its type, with the row.
+    """
+    # One thread: only then errors name the row.
+    read = pacsv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, column_names=None if header else list(types))
+    convert = pacsv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False)
+    parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=header)
+    try:
+        with pacsv.open_csv(path, read, parse, convert) as blocks:
+            yield from blocks
+    except (OSError, pa.ArrowException) as error:
+        expected = ", ".join(f"{name} ({kind})" for name, kind in types.items())
+        raise LogError(f"cannot read {path}: {error}; expected the columns {expected}") from error
+
+
+def split_lines(
+    path: Path, delimiter: str, columns: Sequence[str], *, encoding: str = "latin-1", exactly: bool = True
+) -> Iterator[list[str]]:
+    """A small file's lines, split.
+
+    Args:
+        path: the file.
+        delimiter: of any length.
+        columns: what each line should have, in words.
+        encoding: of the file.
+        exactly: more parts than columns are an error, too.
+
+    Raises:
+        LogError: if a line has too few or too many parts, with its number.
+    """
+    try:
+        with path.open(encoding=encoding) as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                parts = line.rstrip("\r\n").split(delimiter)
+                if len(parts) < len(columns) or (exactly and len(parts) > len(columns)):
+                    raise LogError(
+                        f"{path}, line {number}: {len(parts)} values, expected {len(columns)} parted by {delimiter!r}: "
+                        f"{', '.join(columns)}"
+                    )
+                yield parts
+    except (OSError, UnicodeDecodeError) as error:
+        raise LogError(f"cannot read {path}: {error}") from error
+
+
+def json_lines(path: Path, kind: type[_T]) -> Iterator[_T]:
+    """A file with one JSON object per line, .gz or not.
+
+    Raises:
+        LogError: if a line is no such object, with its number and what is wrong.
+    """
+    decoder = msgspec.json.Decoder(kind)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _decoded(decoder, line, f"{path}, line {number}")
+    except (OSError, EOFError) as error:
+        raise LogError(f"cannot read {path}: {error}") from error
+
+
+def _decoded(decoder: msgspec.json.Decoder[_T], line: bytes, where: str) -> _T:
+    try:
+        return decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise LogError(f"{where}: {error}") from error
