@@ -237,7 +237,7 @@ class ItemContent(_Part, frozen=True, kw_only=True):
     may stand in for both.
     """
 
-    encoder: Sha256
+    encoder: Text
     dimension: Annotated[int, Meta(ge=1, le=65536)]
     ids: Text
     vectors: Text
