@@ -24,7 +24,11 @@ _INITIAL_STD = 0.02
 class MaskedImageHead(nn.Module):
     """The parameters that masked image modelling adds to an image tower, named as in FaRL's checkpoint.
 
-    `load_state_dict` takes FaRL's 17 tensors without their prefix "visual.".
+    `load_state_dict` takes FaRL's 17 tensors without their prefix "visual.". `timm_head` has the head for towers of
+    timm's.
+
+    Attributes:
+        grid: patches along a side.
     """
 
     def __init__(self, visual: nn.Module, vocabulary: int, layers: int = 1) -> None:
@@ -40,6 +44,7 @@ class MaskedImageHead(nn.Module):
         """
         super().__init__()
         tower = checked_tower(visual)
+        self.grid = int(tower.grid_size[0])
         block = tower.transformer.resblocks[-1]
         width = tower.transformer.width
         self.mask_token = nn.Parameter(torch.empty(width).normal_(std=_INITIAL_STD))

@@ -13,20 +13,21 @@ from rapport_training.demographic.recipe import MaskedImage
 from rapport_training.masked_image.head import MaskedImageHead
 from rapport_training.masked_image.loss import masked_image_loss
 from rapport_training.masked_image.masks import draw_masks
+from rapport_training.masked_image.timm_head import TimmMaskedImageHead
 
 
 def masked_image_objective(
-    head: MaskedImageHead, visual: nn.Module, settings: MaskedImage, micro_batch: int = 0
+    head: MaskedImageHead | TimmMaskedImageHead, visual: nn.Module, settings: MaskedImage, micro_batch: int = 0
 ) -> Callable[[Tensor, Tensor, np.random.Generator], Tensor]:
     """The loss as a function of (n, 3, s, s) normalised pixels, their (n, patches) tokens and a generator of masks.
 
     Args:
         head: E_MIM and its classifier.
-        visual: the image tower, an open_clip VisionTransformer.
+        visual: the image tower that the head was made for.
         settings: masks and reduction.
         micro_batch: pictures at a time, as in `memory.in_micro_batches`; 0 for all.
     """
-    grid = int(visual.grid_size[0])  # type: ignore[index]
+    grid = head.grid
     masked = max(1, round(settings.masked_share * grid * grid))
 
     def part_loss(pixels: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:

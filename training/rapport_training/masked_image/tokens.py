@@ -1,7 +1,7 @@
-"""The tokens of a data set's faces: computed once, kept beside it.
+"""The tokens of a data set's pictures: computed once, kept beside it.
 
-Tokens belong to the crop that the robot makes, without augmentation, so they are the same in every epoch and for every
-run with this data set, crop and tokenizer.
+Tokens of faces belong to the crop that the robot makes, without augmentation, so they are the same in every epoch and
+for every run with this data set, crop and tokenizer.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Subset
 from tqdm import tqdm
 
@@ -30,7 +31,10 @@ from rapport_training.masked_image.tokenizers import ImageTokenizer, ImageTokeni
 
 Tokens = NDArray[np.uint16] | NDArray[np.int32]
 
-#: Faces between two notes of how far the work is: what an interruption costs at most.
+#: Pictures from a row on, (n, 3, s, s) uint8 a time: after every part is noted how far the work is.
+PartsFrom = Callable[[int], Iterable[Tensor]]
+
+#: Faces between two such notes: what an interruption costs at most.
 _CHUNK = 256
 
 
@@ -54,39 +58,59 @@ def tokens_of(faces: UserFaces, template: CropTemplate, tokenizer: ImageTokenize
         ImageTokenizerError: if the cache cannot be written.
         DataSetError: if a picture is damaged.
     """
-    folder = cache if _is_writable(cache) else cache_folder() / "tokens"
-    key = {
-        "format": 1,
-        "faces": faces.digest,
-        "template": dataclasses.asdict(template),
-        "tokenizer": tokenizer.digest,
-        "grid": grid,
-    }
-    path = folder / f"{faces.split}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]}.npy"
-    shape = (len(faces), grid * grid)
+    key = {"faces": faces.digest, "template": dataclasses.asdict(template)}
+    crops = FaceCrops(faces, np.arange(len(faces)), template, seed=None)
+
+    def parts_from(row: int) -> Iterable[Tensor]:
+        return (batch.crops for batch in crop_loader(Subset(crops, range(row, len(crops))), _CHUNK))
+
+    return cached_tokens(parts_from, (len(faces), grid), tokenizer, key, cache / faces.split)
+
+
+def cached_tokens(
+    parts_from: PartsFrom, shape: tuple[int, int], tokenizer: ImageTokenizer, key: Mapping[str, Any], cache: Path
+) -> Tokens:
+    """The tokens of any pictures, from the cache if they are there; see `tokens_of`.
+
+    Args:
+        parts_from: the pictures.
+        shape: how many pictures, and patches along a side.
+        tokenizer: see `ImageTokenizer`.
+        key: what the pictures are, in terms of JSON.
+        cache: folder, and the beginning of the file's name.
+
+    Returns:
+        (n, grid * grid), memory-mapped; uint16, or int32 for more than 65,536 tokens.
+
+    Raises:
+        ImageTokenizerError: if the cache cannot be written.
+    """
+    count, grid = shape
+    folder = cache.parent if _is_writable(cache.parent) else cache_folder() / "tokens"
+    name = json.dumps({"format": 1, **key, "tokenizer": tokenizer.digest, "grid": grid})
+    path = folder / f"{cache.name}-{hashlib.sha256(name.encode()).hexdigest()[:20]}.npy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_suffix(".lock")):
-            if _load(path, shape) is None:
-                _compute(FaceCrops(faces, np.arange(len(faces)), template, seed=None), tokenizer, grid, path)
+        with locked(path.with_suffix(".lock")):
+            if _load(path, (count, grid * grid)) is None:
+                _compute(parts_from, (count, grid), tokenizer, path)
     except OSError as error:
         raise ImageTokenizerError(f"cannot keep image tokens in {folder}: {error.strerror or error}") from error
-    tokens = _load(path, shape)
+    tokens = _load(path, (count, grid * grid))
     assert tokens is not None
     return tokens
 
 
-def _compute(crops: FaceCrops, tokenizer: ImageTokenizer, grid: int, path: Path) -> None:
+def _compute(parts_from: PartsFrom, shape: tuple[int, int], tokenizer: ImageTokenizer, path: Path) -> None:
+    count, grid = shape
     part, progress = path.with_suffix(".part.npy"), path.with_suffix(".progress")
-    tokens, done = _load(part, (len(crops), grid * grid), mode="r+"), _read_progress(progress)
+    tokens, done = _load(part, (count, grid * grid), mode="r+"), _read_progress(progress)
     if tokens is None:
         progress.unlink(missing_ok=True)
-        tokens, done = _new(part, len(crops), grid, tokenizer.vocabulary), 0
-    rest = Subset(crops, range(done, len(crops)))
-    loader = crop_loader(rest, _CHUNK)
-    with tqdm(total=len(crops), initial=done, desc="image tokens", unit="face", disable=None) as bar:
-        for batch in loader:
-            codes = tokenizer.encode(batch.crops, grid).numpy()
+        tokens, done = _new(part, count, grid, tokenizer.vocabulary), 0
+    with tqdm(total=count, initial=done, desc="image tokens", unit="picture", disable=None) as bar:
+        for pictures in parts_from(done):
+            codes = tokenizer.encode(pictures, grid).numpy()
             tokens[done : done + len(codes)] = codes
             tokens.flush()
             done += len(codes)
@@ -99,9 +123,9 @@ def _compute(crops: FaceCrops, tokenizer: ImageTokenizer, grid: int, path: Path)
     sync_folder(path.parent)
 
 
-def _new(path: Path, faces: int, grid: int, vocabulary: int) -> NDArray[Any]:
+def _new(path: Path, pictures: int, grid: int, vocabulary: int) -> NDArray[Any]:
     dtype = np.uint16 if vocabulary <= 1 << 16 else np.int32
-    tokens = np.lib.format.open_memmap(path, "w+", dtype, (faces, grid * grid))
+    tokens = np.lib.format.open_memmap(path, "w+", dtype, (pictures, grid * grid))
     with path.open("r+b") as file:  # a full disk is an error here, and a crash once the map is written to
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return tokens
@@ -129,7 +153,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Holds a lock that ends with the process that has it."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -55,6 +55,8 @@ class LanguageTower(nn.Module):
         self.causal = model.config.model_type in _CAUSAL
         self.pooling: Pooling = pooling or ("last" if self.causal else "cls")
         self.dimension = int(model.config.hidden_size)
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None  # BERT's, for sentence pairs: nothing here reads it
         if tokenizer.pad_token_id is None:  # GPT-2 has none; the mask hides what stands in its place
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "right"

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from rapport_edge.errors import SettingsError
+from rapport_training.distributed import gather
 from rapport_training.errors import TrainingError
 from rapport_training.history import History
 from rapport_training.interest.content.recipe import Optimisation
@@ -130,13 +131,13 @@ def make_trainer(
     )
 
 
-def adamw(module: nn.Module, settings: Optimisation, steps: int) -> Any:
-    """AdamW without decay of biases, norms and the temperature; warm-up and cosine by step.
+def adamw(module: nn.Module, settings: Optimisation, *phases: int) -> Any:
+    """AdamW without decay of biases, norms and the temperature; warm-up and cosine by step, anew in each phase.
 
     Args:
         module: what is trained.
         settings: see `Optimisation`.
-        steps: of the whole training.
+        phases: steps of each; the training is all of them.
     """
     from rapport_training.demographic.module import warmup_cosine
 
@@ -147,9 +148,25 @@ def adamw(module: nn.Module, settings: Optimisation, steps: int) -> Any:
     ]
     fused = not (settings.gradient_clip and settings.precision.endswith("-mixed"))
     optimizer = AdamW(groups, lr=settings.learning_rate, fused=fused)
-    warmup = min(settings.warmup_steps, steps // 4)
-    schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, warmup, steps))
+
+    def factor(step: int) -> float:
+        for steps in phases[:-1]:
+            if step < steps:
+                return warmup_cosine(step, min(settings.warmup_steps, steps // 4), steps)
+            step -= steps
+        return warmup_cosine(step, min(settings.warmup_steps, phases[-1] // 4), phases[-1])
+
+    schedule = LambdaLR(optimizer, factor)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def everyones(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of all processes, sorted, and where this process's are among them.
+
+    What is drawn for them in this order, by a generator that all processes share, is the same for any number of them.
+    """
+    together = gather(rows).sort().values
+    return together, torch.searchsorted(together, rows)
 
 
 def refuse_nonsense(loss: Tensor, step: int) -> None:

@@ -7,17 +7,23 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import msgspec
+import numpy as np
 import torch
 
 from rapport_edge.atomic import write_atomically
 from rapport_training.interest.content.catalogue import Catalogue, read_catalogue, titles_of
 from rapport_training.interest.content.language import new_language_tower, save_language
 from rapport_training.interest.content.network import ContentNetwork
+from rapport_training.interest.content.pretraining.catalogue_tokens import catalogue_tokens, tokenizer_for
+from rapport_training.interest.content.pretraining.module import PretrainingModule
 from rapport_training.interest.content.recipe import ContentRecipe
 from rapport_training.interest.content.run import LANGUAGE, PREFIX, Vector, begin_run, checkpoint_of, new_record
+from rapport_training.interest.content.training import make_trainer, row_loader
 from rapport_training.interest.content.vision import VisionTower
 from rapport_training.interest.data.log import BehaviourLog
+from rapport_training.masked_image.timm_head import TimmMaskedImageHead
 from rapport_training.run_folder import LAST, discard, is_finished, mark_finished, owned
+from rapport_training.training_loop import train_in
 
 
 def fit_pretraining(
@@ -54,14 +60,49 @@ def fit_pretraining(
     with owned(run):
         if not resume:
             discard(run)
+            (run / "images.safetensors").unlink(missing_ok=True)
+        trainer = make_trainer(run, settings.epochs, settings.optimisation, devices, unused=True)
+        rows = int(catalogue.complete.sum())
+        loader = row_loader(rows, settings.optimisation, recipe.seed, trainer, "items with picture and title")
+        module = PretrainingModule(recipe, network, catalogue, len(loader))
+        digest = _add_masked_image(module, log, catalogue, run, image_tokenizer)
         record = new_record(
-            stage="pretraining", vector=vector, log=log.digest, log_name=log.name, counts=catalogue.left_out()
+            stage="pretraining",
+            vector=vector,
+            log=log.digest,
+            log_name=log.name,
+            image_tokenizer=digest,
+            counts=catalogue.left_out(),
         )
         begin_run(run, recipe, record)
         save_language(network.language, run / LANGUAGE)
-        if settings.epochs == 0 and not is_finished(run):
-            _write_plain(network, run)
+        if not is_finished(run):
+            if settings.epochs:
+                train_in(run, trainer, module, loader)
+            else:
+                _write_plain(network, run)
     return checkpoint_of(run, recipe, record)
+
+
+def _add_masked_image(
+    module: PretrainingModule, log: BehaviourLog, catalogue: Catalogue, run: Path, image_tokenizer: Path | None
+) -> str:
+    """The head and the tokens, where the recipe has masked images; the tokenizer's digest."""
+    recipe = module.recipe
+    settings = recipe.pretraining
+    if settings.masked_image is None or settings.dda_epochs == 0:
+        return ""
+    tokenizer = tokenizer_for(recipe, catalogue.pictures, run, image_tokenizer)
+    trunk = module.network.vision.trunk
+    # A generator of its own: whether the tokens were cached or computed first must not change the weights.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        head = TimmMaskedImageHead(
+            trunk, recipe.vision.image_size, tokenizer.vocabulary, settings.patch, settings.masked_image.layers
+        )
+    rows = np.flatnonzero(catalogue.complete)
+    module.add_masked_image(head, catalogue_tokens(log, catalogue.pictures, rows, tokenizer, head.grid))
+    return tokenizer.digest
 
 
 def plain_network(recipe: ContentRecipe, log: BehaviourLog) -> tuple[ContentNetwork, Catalogue]:
