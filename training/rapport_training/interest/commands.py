@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from rapport_training.interest.data.commands import data
+from rapport_training.interest.ctr.commands import evaluate, fit
+from rapport_training.interest.data.commands import data, prepare_command
+from rapport_training.interest.tables.command import table
 
 
 @click.group()
@@ -13,3 +15,7 @@ def interest() -> None:
 
 
 interest.add_command(data)
+interest.add_command(prepare_command)
+interest.add_command(fit)
+interest.add_command(evaluate)
+interest.add_command(table)

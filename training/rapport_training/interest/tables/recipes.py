@@ -1,0 +1,77 @@
+"""Recipes as the rows of a suite change them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from rapport_edge.errors import SettingsError
+from rapport_training.interest.content.recipe import (
+    ContentRecipe,
+    Csft,
+    Pretraining,
+    content_recipe_path,
+    load_content_recipe,
+)
+from rapport_training.interest.ctr.recipe import CtrRecipe, load_ctr_recipe
+from rapport_training.interest.tables.suite import ModelPlan, Step
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+
+def changed(recipe: _T, change: Mapping[str, Any], where: str) -> _T:
+    """A recipe with other settings.
+
+    Args:
+        recipe: any recipe.
+        change: by name; a mapping changes a part of the recipe's own, anything else takes its place.
+        where: for the error.
+
+    Raises:
+        SettingsError: if there is no such setting, or its value is out of range.
+    """
+    if not change:
+        return recipe
+    try:
+        return msgspec.convert(_merged(msgspec.to_builtins(recipe), change), type(recipe))
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{where}: change: {error}") from error
+
+
+def ctr_recipe(model: ModelPlan, change: Mapping[str, Any], *, seed: int, content: bool) -> CtrRecipe:
+    """A model's recipe in a row: Base and +MIM differ in `mim` alone, unless the row says more.
+
+    Args:
+        model: of the suite.
+        change: the row's.
+        seed: of the training.
+        content: whether the row has an encoder.
+    """
+    where = f"model {model.label}"
+    recipe = changed(load_ctr_recipe(model.recipe), model.change, where)
+    return changed(recipe, {"mim": content, **change, "seed": seed}, where)
+
+
+def step_recipe(step: Step, seed: int) -> ContentRecipe:
+    """An encoder's recipe in a step; the other stage's settings decide nothing and are left at their defaults."""
+    recipe = load_content_recipe(content_recipe_path(step.recipe))
+    recipe = changed(recipe, {**step.change, "seed": seed}, f"step {step.stage}")
+    if step.stage == "pretrain":
+        return msgspec.structs.replace(recipe, csft=Csft())
+    return msgspec.structs.replace(recipe, pretraining=Pretraining())
+
+
+def described(recipe: msgspec.Struct) -> Any:
+    """All that a recipe says, as plain values."""
+    return msgspec.to_builtins(recipe)
+
+
+def _merged(values: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for name, value in change.items():
+        before = merged.get(name)
+        both = isinstance(before, dict) and isinstance(value, Mapping)
+        merged[name] = _merged(before, value) if both else value
+    return merged
