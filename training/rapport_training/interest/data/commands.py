@@ -50,6 +50,23 @@ def fuxictr(train: Path, test: Path, validation: Path | None, as_prepared: bool,
     click.echo(f"{prepared.path}: {prepared.protocol}; {prepared.record.rows}")
 
 
+@data.command()
+@click.option("--kind", type=click.Choice(["content", "noise"]), required=True, help="What the clicks follow.")
+@click.option("--items", type=click.IntRange(min=1), default=6000, show_default=True)
+@click.option("--users", type=click.IntRange(min=1), default=4000, show_default=True)
+@click.option("--events", type=click.IntRange(min=1), default=80_000, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same log.")
+@_OUT
+@_OVERWRITE
+def synthetic(out: Path, overwrite: bool, **settings: Any) -> None:
+    """A log whose truth is known: clicks follow pictures and titles, or have nothing to do with them."""
+    from rapport_training.interest.data.log_writer import write_log
+    from rapport_training.interest.data.sources.synthetic import SyntheticSettings
+    from rapport_training.interest.data.sources.synthetic import synthetic as source
+
+    _say(write_log(*source(SyntheticSettings(**settings)), out, overwrite=overwrite))
+
+
 @click.command("prepare")
 @click.option("--log", "log_path", type=_PATH, required=True, help="A log, as 'rapport-train interest data' writes it.")
 @click.option("--protocol", type=click.Choice(["time", "leave-last-out"]), default="time", show_default=True)
