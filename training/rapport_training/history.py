@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ class History(Callback):
         rows: epoch, seconds (of training and validation together), and every figure that was logged.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, draw: Callable[[list[Row]], bytes] | None = None) -> None:
+        """Args are the run's folder, and what draws curves.png; by default `draw_curves`."""
         self.rows: list[Row] = []
-        self._run = run
+        self._run, self._draw = run, draw or draw_curves
         self._started = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -39,7 +41,7 @@ class History(Callback):
         self.rows.append(row)
         if trainer.is_global_zero:
             write_atomically(self._run / "history.csv", history_csv(self.rows))
-            write_atomically(self._run / "curves.png", draw_curves(self.rows))
+            write_atomically(self._run / "curves.png", self._draw(self.rows))
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

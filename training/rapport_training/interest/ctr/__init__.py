@@ -1,0 +1,1 @@
+"""Stage 3, CiUBM (Section 3.4): click-through-rate models, alone and with MIM's interest modules."""

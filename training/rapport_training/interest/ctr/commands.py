@@ -1,0 +1,82 @@
+"""`rapport-train interest fit` and `evaluate`: click-through-rate models on prepared samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rapport_training.interest.data.content_table import ContentTable
+    from rapport_training.interest.data.prepared import PreparedLog
+
+_PATH = click.Path(path_type=Path)
+_RUN = click.option("--run", type=_PATH, required=True, help="Folder of the run: checkpoints, curves, what went in.")
+_DATA = click.option("--data", type=_PATH, required=True, help="Prepared samples; see 'interest prepare'.")
+_CENTRE = click.option("--centre", help="Representation centre with the items' content: a folder, or redis://...")
+
+
+@click.command()
+@_RUN
+@_DATA
+@_CENTRE
+@click.option("--recipe", default="tuned-din", show_default=True, help="Name of a shipped recipe, or a file.")
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
+@click.option("--resume/--no-resume", default=True, help="Continue where an earlier run in the folder stopped.")
+@click.option("--devices", type=click.IntRange(min=1), help="GPUs, or processes on the CPU.  [default: GPUs, or 1]")
+def fit(
+    run: Path, data: Path, centre: str | None, recipe: str, seed: int | None, resume: bool, devices: int | None
+) -> None:
+    """Trains a click-through-rate model; Ctrl-C stops it, the same command continues it."""
+    from rapport_training.interest.ctr.fit import fit_ctr
+    from rapport_training.interest.ctr.recipe import load_ctr_recipe
+    from rapport_training.interest.data.prepared import PreparedLog
+
+    settings, prepared = load_ctr_recipe(recipe), PreparedLog.open(data)
+    content = _content(prepared, centre) if settings.uses_content else None
+    checkpoint = fit_ctr(settings, prepared, run, content=content, seed=seed, resume=resume, devices=devices or "auto")
+    click.echo(f"trained: {checkpoint}")
+
+
+@click.command()
+@_RUN
+@_DATA
+@_CENTRE
+@click.option("--split", type=click.Choice(["validation", "test"]), default="test", show_default=True)
+def evaluate(run: Path, data: Path, centre: str | None, split: str) -> None:
+    """Prints a run's AUC, GAUC and log loss, the protocol, and what needs no model to be known."""
+    from rapport_training.interest.ctr.evaluation import evaluate_ctr
+    from rapport_training.interest.ctr.run import check_same_data, load_ctr, record_of
+    from rapport_training.interest.data.prepared import PreparedLog
+
+    model, recipe = load_ctr(run)
+    prepared = PreparedLog.open(data)
+    content = _content(prepared, centre) if recipe.uses_content else None
+    check_same_data(record_of(run), prepared, content)
+    _, found = evaluate_ctr(model, prepared, split, content)  # type: ignore[arg-type]
+    click.echo(f"{recipe.name} on {prepared.name}, {split} ({found.n:,} samples); protocol: {prepared.protocol}")
+    click.echo(f"AUC {found.auc:.4f}  GAUC {found.gauc:.4f}  log loss {found.log_loss:.4f}")
+    click.echo(_leakage(prepared))
+
+
+def _content(prepared: PreparedLog, centre: str | None) -> ContentTable:
+    """The centre's table for these items.
+
+    Raises:
+        SettingsError: if none is named.
+    """
+    from rapport_edge.errors import SettingsError
+    from rapport_edge.representation import open_centre
+    from rapport_training.interest.centre_content import CentreContent
+
+    if centre is None:
+        raise SettingsError("the recipe has MIM's modules, which need the items' content: name a --centre")
+    return CentreContent(prepared.item_ids, open_centre(centre if "://" in centre else Path(centre)))
+
+
+def _leakage(prepared: PreparedLog) -> str:
+    """The leakage check, for people."""
+    from rapport_training.interest.data.leakage import leakage_report
+
+    return str(leakage_report(prepared))

@@ -1,0 +1,1 @@
+"""User-behaviour models, one file each."""

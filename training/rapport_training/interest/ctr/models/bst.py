@@ -1,0 +1,103 @@
+"""Behaviour sequence transformer (Chen et al. 2019, "Behavior Sequence Transformer for E-commerce Recommendation")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rapport_training.interest.ctr.behaviour_time import BUCKETS, time_buckets
+from rapport_training.interest.ctr.models.interest import Answer, Behaviours
+from rapport_training.interest.ctr.token_sequence import TokenSequence, token_sequence
+
+
+@dataclass(frozen=True)
+class BstSettings:
+    """Sizes.
+
+    Attributes:
+        position: "order" or "age", see `time_buckets`.
+        position_dim: of a place's embedding.
+        heads, layers: of the transformer.
+        dropout: after attention and feed-forward network.
+        attention_dropout: of the attention's weights.
+        pooling: "mean" or "target".
+    """
+
+    position: str
+    position_dim: int
+    heads: int
+    layers: int
+    dropout: float
+    attention_dropout: float
+    pooling: str
+
+
+class Bst(nn.Module):
+    """A transformer over the behaviours and the target, which is one of the sequence, as in Fig. 1.
+
+    Each item's embedding stands beside that of its place or its age (Section 2.1); the target's is 0. The outputs
+    become one vector by their mean, or the target's own is taken: histories differ in length, where the paper's
+    concatenation needs one.
+
+    Attributes:
+        dimension: E' = E + position_dim.
+    """
+
+    def __init__(self, embedding: int, settings: BstSettings) -> None:
+        super().__init__()
+        self.dimension = embedding + settings.position_dim
+        self._settings = settings
+        self.places = nn.Embedding(BUCKETS, settings.position_dim)
+        self.blocks = nn.ModuleList(Block(self.dimension, settings) for _ in range(settings.layers))
+        with torch.no_grad():
+            self.places.weight.copy_(sinusoids(BUCKETS, settings.position_dim))
+
+    def forward(self, behaviours: Behaviours) -> Answer:
+        """(B, E')."""
+        sequence = token_sequence(behaviours.at)
+        places = self.places(time_buckets(behaviours, self._settings.position))
+        own = self.places.weight[0].expand(len(behaviours.target), -1)
+        tokens = sequence.join(
+            torch.cat([behaviours.history, places.expand(*behaviours.history.shape[:-1], -1)], dim=-1),
+            torch.cat([behaviours.target, own], dim=-1),
+        )
+        for block in self.blocks:
+            tokens = block(tokens, sequence)
+        return sequence.target(tokens) if self._settings.pooling == "target" else sequence.mean(tokens), None
+
+
+class Block(nn.Module):
+    """One transformer layer, equations (4) to (7): attention and feed-forward network, each added and normalised."""
+
+    def __init__(self, size: int, settings: BstSettings) -> None:
+        super().__init__()
+        self._settings = settings
+        self.inputs = nn.Linear(size, 3 * size)
+        self.outputs = nn.Linear(size, size)
+        self.network = nn.Sequential(nn.Linear(size, size), nn.LeakyReLU(), nn.Linear(size, size))
+        self.dropout = nn.Dropout(settings.dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(2))
+
+    def forward(self, tokens: Tensor, sequence: TokenSequence) -> Tensor:
+        """T (E') -> the same."""
+        attended = sequence.attend(self.inputs(tokens), self._attention)
+        tokens = self.norms[0](tokens + self.dropout(self.outputs(attended)))
+        return self.norms[1](tokens + self.dropout(self.network(tokens)))
+
+    def _attention(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """(b, L, 3 E') queries, keys and values, and (b, L) True for tokens -> (b, L, E')."""
+        heads = self._settings.heads
+        query, key, value = inputs.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+        dropout = self._settings.attention_dropout if self.training else 0.0
+        found = F.scaled_dot_product_attention(query, key, value, mask[:, None, None], dropout)
+        return found.transpose(1, 2).flatten(-2)
+
+
+def sinusoids(places: int, size: int) -> Tensor:
+    """(places, size) start of the places' embeddings, as in the transformer (Vaswani et al. 2017, Section 3.5)."""
+    rate = 10_000 ** (-torch.arange(0, size, 2) / size)
+    angle = torch.arange(places)[:, None] * rate
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :size]

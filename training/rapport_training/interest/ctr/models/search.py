@@ -1,0 +1,40 @@
+"""Exact search: multi-head attention of the target over the behaviours that a general search has chosen."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from rapport_training.interest.ctr.positions import Positions
+
+
+class TargetAttention(nn.Module):
+    """softmax(q k / sqrt(d)) v per head, over each row's behaviours.
+
+    Attributes:
+        dimension: of what comes out.
+    """
+
+    def __init__(self, target: int, behaviour: int, heads: int, size: int) -> None:
+        """Dimensions of the target, of a behaviour, and of all heads together."""
+        super().__init__()
+        self.dimension, self._heads = size, heads
+        self.query = nn.Linear(target, size, bias=False)
+        self.key = nn.Linear(behaviour, size, bias=False)
+        self.value = nn.Linear(behaviour, size, bias=False)
+
+    def forward(self, target: Tensor, behaviours: Tensor, at: Positions) -> Tensor:
+        """(B, target) and P (behaviour) -> (B, dimension); 0 for rows without behaviours."""
+        scores = relevance(self.query(target), self.key(behaviours), self._heads, at)
+        return pool(at.softmax(scores), self.value(behaviours), at)
+
+
+def relevance(query: Tensor, key: Tensor, heads: int, at: Positions) -> Tensor:
+    """(B, D) and P (D) -> P (heads): products by head, scaled."""
+    product = key * at.spread(query)
+    return product.unflatten(-1, (heads, -1)).sum(dim=-1) * (query.shape[-1] // heads) ** -0.5
+
+
+def pool(weights: Tensor, values: Tensor, at: Positions) -> Tensor:
+    """P (heads) and P (D) -> (B, D): each head's weighted sum of its part of the values."""
+    parts = values.unflatten(-1, (weights.shape[-1], -1))
+    return at.total((parts * weights[..., None]).flatten(-2))

@@ -1,0 +1,63 @@
+"""Batch normalisation over all processes' rows, and Dice, which is built on it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rapport_training.distributed import gather, world_size
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """`nn.BatchNorm1d` for (..., F) whose batch is that of all processes, also on CPUs.
+
+    A batch of fewer than two rows, such as the behaviours of people without any, is normalised with the running
+    statistics.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(n, F) in training, (..., F) in evaluation."""
+        if self.training and world_size() > 1:
+            return self._shared(values)
+        if self.training and len(values) >= 2:
+            return super().forward(values)
+        return self._normalise(values, self.running_mean, self.running_var)  # type: ignore[arg-type]
+
+    def _normalise(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        scale = torch.rsqrt(variance + self.eps)
+        if self.affine:
+            scale = scale * self.weight
+        shift = -mean * scale
+        return values * scale + (shift + self.bias if self.affine else shift)
+
+    def _shared(self, values: Tensor) -> Tensor:
+        """Mean and variance of the rows that all processes have; they may have different numbers of rows."""
+        own = torch.cat([values.sum(dim=0), values.new_tensor([len(values)])])
+        whole = gather(own[None]).sum(dim=0)
+        count = whole[-1].detach()
+        if count < 2:
+            return self._normalise(values, self.running_mean, self.running_var)  # type: ignore[arg-type]
+        mean = whole[:-1] / count
+        squares = gather((values - mean).square().sum(dim=0)[None]).sum(dim=0)
+        variance = squares / count
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.momentum is not None
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(squares / (count - 1), self.momentum)
+        return self._normalise(values, mean, variance)
+
+
+class Dice(nn.Module):
+    """Data-adaptive activation, equation (5) of DIN (Zhou et al. 2018): p s + (1 - p) alpha s, p = sigmoid(norm(s))."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.norm = BatchNorm(size, eps=1e-8, momentum=0.01, affine=False)
+        self.alpha = nn.Parameter(torch.zeros(size))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(..., F) -> the same."""
+        gate = torch.sigmoid(self.norm(values))
+        return values * torch.lerp(self.alpha.to(gate.dtype), gate.new_ones(()), gate)

@@ -1,0 +1,149 @@
+"""A recipe: everything that decides what the training of a click-through-rate model computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from rapport_edge.errors import SettingsError
+from rapport_training.yaml_files import RECIPES, read_yaml, shipped_or_own
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+CountOrNone = Annotated[int, msgspec.Meta(ge=0)]
+Model = Literal["average", "din", "dien", "bst", "sim", "twin"]
+
+#: Where the shipped recipes lie.
+FOLDER = RECIPES / "interest"
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A misspelt setting is refused, not ignored."""
+
+
+class Mim(_Part, frozen=True, kw_only=True):
+    """MIM's modules, which Table 5 switches off one by one.
+
+    Attributes:
+        id: the base model's interest, equation (1).
+        content: equation (7).
+        fusion: equation (8).
+        similarity: also the largest and the mean of the alphas of (7), which the paper does not have.
+    """
+
+    id: bool = True
+    content: bool = True
+    fusion: bool = True
+    similarity: bool = False
+
+
+class CtrRecipe(_Part, frozen=True, kw_only=True):
+    """Settings of `rapport-train interest fit`.
+
+    Attributes:
+        model: the user-behaviour model.
+        mim: false for the model alone, true for all of MIM's modules, or which of them.
+        embedding_dim: of every field's embedding, E / number of item fields.
+        embedding_std: standard deviation of their start.
+        hidden: layers of the deep network; activation and batch_norm are theirs, too.
+        attention_hidden: layers of DIN's activation unit, with Dice.
+        attention_dropout: of BST's attention.
+        heads, layers: of BST; heads of SIM's and TWIN's exact search units, too.
+        pooling: how BST's outputs become one vector.
+        search: SIM's general search unit: by embedding ("soft") or by category ("hard").
+        top_k: behaviours that SIM's and TWIN's general search units keep.
+        short_length: newest behaviours that SIM's short-term model, DIEN, sees; 0 for none.
+        position: what BST, SIM and TWIN know about when a behaviour was: its place in the order, or its age, which
+            needs a log with times.
+        auxiliary_weight: of DIEN's auxiliary loss and of SIM's soft search's.
+        history_length: the newest so many behaviours are read.
+        use_user_id: whether the user's index is a feature; a robot meets users that were never trained.
+        unknown_share: of samples whose target item, and of those whose user, is called unknown in training, so that the
+            unknown one's embedding means something. What the training split lacks is called unknown in any case.
+        lazy_rows_above: embedding tables of more rows are updated by `torch.optim.SparseAdam`, which touches only the
+            rows of a batch; Adam would also move the others on by their momentum. 0: all are.
+        learning_rate: Adam's.
+        weight_decay: L2, as Adam adds it to the gradients of all but lazily updated tables.
+        patience: stop after so many epochs without a higher validation AUC and keep the best one's weights. 0: train to
+            the end and keep the last.
+        batch_size: of all processes together.
+    """
+
+    name: str
+    seed: CountOrNone = 0
+    model: Model
+    mim: bool | Mim = False
+    embedding_dim: Count = 16
+    embedding_std: Positive = 1e-4
+    hidden: tuple[Count, ...] = (128, 64)
+    activation: Literal["relu", "dice"] = "relu"
+    attention_hidden: tuple[Count, ...] = (64,)
+    attention_dropout: Share = 0.0
+    heads: Count = 4
+    layers: Count = 1
+    pooling: Literal["mean", "target"] = "mean"
+    search: Literal["soft", "hard"] = "soft"
+    top_k: Count = 100
+    short_length: CountOrNone = 0
+    position: Literal["order", "age"] = "order"
+    auxiliary_weight: NonNegative = 0.0
+    dropout: Share = 0.1
+    batch_norm: bool = True
+    history_length: Count = 100
+    use_user_id: bool = False
+    unknown_share: Share = 0.0
+    lazy_rows_above: CountOrNone = 50_000
+    batch_size: Annotated[int, msgspec.Meta(ge=2)] = 1024
+    learning_rate: Positive = 1e-3
+    weight_decay: NonNegative = 0.0
+    epochs: Count = 10
+    patience: CountOrNone = 2
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+    @property
+    def modules(self) -> Mim:
+        """Which interest modules there are; without MIM, the base model's alone."""
+        if isinstance(self.mim, Mim):
+            return self.mim
+        return Mim(content=self.mim, fusion=self.mim)
+
+    @property
+    def uses_content(self) -> bool:
+        """Whether batches must have content."""
+        modules = self.modules
+        return modules.content or modules.fusion or modules.similarity
+
+
+def load_ctr_recipe(name: Path | str) -> CtrRecipe:
+    """Reads and checks a shipped recipe or a file.
+
+    Raises:
+        SettingsError: naming the file and what is wrong.
+    """
+    path = name if isinstance(name, Path) else shipped_or_own(name, FOLDER, "recipe")
+    recipe = read_yaml(path, CtrRecipe, "recipe")
+    problem = _contradiction(recipe)
+    if problem:
+        raise SettingsError(f"recipe {path}: {problem}")
+    return recipe
+
+
+def encode_ctr_recipe(recipe: CtrRecipe) -> bytes:
+    """YAML that `load_ctr_recipe` reads back."""
+    return msgspec.yaml.encode(recipe)
+
+
+def _contradiction(recipe: CtrRecipe) -> str:
+    """What no single field's range can say; "" if all is well."""
+    modules = recipe.modules
+    if not (modules.id or modules.content or modules.fusion):
+        return "one of mim's modules id, content and fusion must be on"
+    if recipe.model == "sim" and recipe.search == "soft" and recipe.auxiliary_weight == 0:
+        return "SIM's soft search learns from its auxiliary loss alone: give auxiliary_weight, or say search: hard"
+    if recipe.batch_norm and recipe.batch_size < 8:
+        return "batch normalisation needs a batch_size of at least 8"
+    return ""
