@@ -64,7 +64,8 @@ def test_the_loss_falls_below_chance_and_reaches_the_tower(kind: str) -> None:
     trunk, head = tower(kind)
     rng = np.random.default_rng(1)
     colours = torch.from_numpy(rng.integers(0, VOCABULARY, 24))
-    pixels = (colours.float() - 3).view(-1, 1, 1, 1).expand(-1, 3, SIZE, SIZE)  # the token is the picture's brightness
+    hues = torch.from_numpy(rng.normal(size=(VOCABULARY, 3)).astype(np.float32))
+    pixels = hues[colours][:, :, None, None].expand(-1, 3, SIZE, SIZE)  # the token is the picture's colour
     tokens = colours[:, None].expand(-1, 16)
     objective = masked_image_objective(head, trunk, MaskedImage(kind="random", masked_share=0.5))
     optimizer = torch.optim.AdamW([*trunk.parameters(), *head.parameters()], lr=3e-3)

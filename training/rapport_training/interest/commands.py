@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from rapport_training.interest.content.command import csft, pretrain
 from rapport_training.interest.ctr.commands import evaluate, fit
 from rapport_training.interest.data.commands import data, prepare_command
 from rapport_training.interest.tables.command import table
@@ -19,3 +20,5 @@ interest.add_command(prepare_command)
 interest.add_command(fit)
 interest.add_command(evaluate)
 interest.add_command(table)
+interest.add_command(pretrain)
+interest.add_command(csft)

@@ -143,7 +143,14 @@ def _compact(settings: Language, vocabulary: int) -> nn.Module:
     heads = max(1, width // 32)
     if settings.model == "compact-gpt2":
         config: PreTrainedConfig = GPT2Config(
-            vocab_size=vocabulary, n_embd=width, n_layer=layers, n_head=heads, n_positions=settings.max_length
+            vocab_size=vocabulary,
+            n_embd=width,
+            n_layer=layers,
+            n_head=heads,
+            n_positions=settings.max_length,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
         )
     else:
         config = BertConfig(
@@ -153,5 +160,7 @@ def _compact(settings: Language, vocabulary: int) -> nn.Module:
             num_attention_heads=heads,
             intermediate_size=4 * width,
             max_position_embeddings=settings.max_length,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
         )
     return AutoModel.from_config(config)

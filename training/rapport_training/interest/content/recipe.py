@@ -111,6 +111,7 @@ class Csft(_Settings, frozen=True, kw_only=True):
     Attributes:
         signal: what makes an interest pair (`csft.pairs`): purchases, clicks, or the stronger one that the log has.
             "category" goes with cross-entropy alone.
+        liked: least label of an event that counts as liking; four of five stars are 0.8.
         loss: "contrastive", equations (5) and (6), or "cross-entropy", Table 4's v1 to v3 (`csft.cross_entropy`).
         negatives: "space-time", or "batch": only the batch's other pairs (Table 5, without ST-NSG).
         queue: k, how many of the last batches serve as negatives.
@@ -124,6 +125,7 @@ class Csft(_Settings, frozen=True, kw_only=True):
     """
 
     signal: Signal = "strongest"
+    liked: Part = 0.75
     loss: Literal["contrastive", "cross-entropy"] = "contrastive"
     negatives: Literal["space-time", "batch"] = "space-time"
     queue: CountOrNone = 10

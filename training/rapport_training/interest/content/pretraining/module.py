@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from rapport_training.demographic.loss import plain_contrastive_loss
 from rapport_training.demographic.module import MAX_LOGIT_SCALE
 from rapport_training.demographic.pixels import normalise
-from rapport_training.distributed import gather, world_size
+from rapport_training.distributed import gather, rank, world_size
 from rapport_training.interest.content.catalogue import Catalogue
 from rapport_training.interest.content.language import Titles
 from rapport_training.interest.content.network import ContentNetwork
@@ -66,6 +66,10 @@ class PretrainingModule(pl.LightningModule):
             tokens: (used items, patches).
         """
         self.masked_image, self._tokens = head, tokens
+
+    def on_train_epoch_start(self) -> None:
+        """Dropout of published towers draws by chance: a resumed run must draw the same."""
+        torch.manual_seed((self.recipe.seed * 100_003 + self.current_epoch) * 1009 + rank())
 
     def training_step(self, rows: Tensor, _: int) -> Tensor:
         """The loss of one process's part of a batch of rows."""

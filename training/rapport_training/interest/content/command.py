@@ -1,0 +1,67 @@
+"""`rapport-train interest pretrain` and `interest csft`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+def _options(command: Any) -> Any:
+    for option in reversed(
+        [
+            click.option("--log", type=_PATH, required=True, help="Behaviour log, as 'interest data' writes it."),
+            click.option("--recipe", default="compact", show_default=True, help="Name of a shipped recipe, or a file."),
+            click.option("--run", type=_PATH, required=True, help="Folder of the run: checkpoints, curves, inputs."),
+            click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's."),
+            click.option("--resume/--no-resume", default=True, help="Continue an earlier run in the folder."),
+            click.option("--devices", type=click.IntRange(min=1), help="GPUs, or processes on the CPU."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_options
+@click.option("--image-tokenizer", type=_PATH, help="Its tokens are predicted.  [default: trained on the catalogue]")
+@click.option("--plain", is_flag=True, help="Train nothing: the run holds the foundation models as they are.")
+def pretrain(
+    log: Path, recipe: str, run: Path, devices: int | None, image_tokenizer: Path | None, plain: bool, **options: Any
+) -> None:
+    """Adapts image and text tower to a log's items, and aligns them (Section 3.2); Ctrl-C stops, again continues."""
+    import msgspec
+
+    from rapport_training.interest.content.pretraining.fit import fit_pretraining
+    from rapport_training.interest.content.recipe import content_recipe_path, load_content_recipe
+    from rapport_training.interest.data.log import BehaviourLog
+
+    settings = load_content_recipe(content_recipe_path(recipe))
+    if plain:
+        nothing = msgspec.structs.replace(settings.pretraining, dda_epochs=0, dma_epochs=0)
+        settings = msgspec.structs.replace(settings, pretraining=nothing)
+    checkpoint = fit_pretraining(
+        settings, BehaviourLog.open(log), run, devices=devices or "auto", image_tokenizer=image_tokenizer, **options
+    )
+    click.echo(f"{'written' if plain else 'trained'}: {checkpoint}")
+
+
+@click.command()
+@_options
+@click.option("--start", type=_PATH, help="Run of 'interest pretrain' to start from.  [default: plain towers]")
+@click.option("--until", type=int, help="Unix seconds (or order): no later event teaches.  [default: all teach]")
+@click.option(
+    "--leave-last", type=click.IntRange(min=0), default=0, show_default=True, help="Each user's last so many do not."
+)
+def csft(log: Path, recipe: str, run: Path, devices: int | None, **options: Any) -> None:
+    """Fine-tunes the encoder on what users liked (Section 3.3); Ctrl-C stops it, the same command continues it."""
+    from rapport_training.interest.content.csft.fit import fit_csft
+    from rapport_training.interest.content.recipe import content_recipe_path, load_content_recipe
+    from rapport_training.interest.data.log import BehaviourLog
+
+    settings = load_content_recipe(content_recipe_path(recipe))
+    checkpoint = fit_csft(settings, BehaviourLog.open(log), run, devices=devices or "auto", **options)
+    click.echo(f"trained: {checkpoint}")
