@@ -130,6 +130,6 @@ class EmbeddedCentre(EmbeddedReader):
             (folder / publication.CURRENT).unlink(missing_ok=True)
             self._open(folder, Authority(folder / AUTHORITY, write=True), None, verify)
             self.publish()
-        publication.scratch_path(folder).unlink(missing_ok=True)
         if self._table is not None:
+            publication.remove_old(folder, self._table.header.version)
             self._authority.mark_published(self._table.header.window)

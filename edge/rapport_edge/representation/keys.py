@@ -108,8 +108,7 @@ def _words_of_strings(ids: Sequence[str]) -> Words:
     buffer = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(buffer[:-KEY_BYTES] == 0)
     if len(ends) != len(ids):
-        # A NUL inside an id looks like its end. No item has such an id, and the digest equals no item's key.
-        return np.array([np.frombuffer(_long_key(item), "<u8") for item in ids], np.uint64)
+        return _words_despite_nul(ids)
     starts = np.empty(len(ids), np.int64)
     starts[:1] = 0
     np.add(ends[:-1], 1, out=starts[1:])
@@ -117,6 +116,16 @@ def _words_of_strings(ids: Sequence[str]) -> Words:
     words: Words = windows[starts].view("<u8").reshape(-1, 2)
     ends -= starts
     words &= _MASKS.take(ends, axis=0, mode="clip")
+    return words
+
+
+def _words_despite_nul(ids: Sequence[str]) -> Words:
+    """A NUL inside of an id looks like its end. No item has such an id, and a digest equals no other item's key."""
+    words = np.empty((len(ids), 2), np.uint64)
+    sound = [row for row, item in enumerate(ids) if "\0" not in item]
+    words[sound] = _words_of_strings([ids[row] for row in sound])
+    for row in set(range(len(ids))) - set(sound):
+        words[row] = np.frombuffer(_long_key(ids[row]), "<u8")
     return words
 
 

@@ -114,9 +114,9 @@ def write_table(path: Path, layout: CentreFormat, place: tuple[int, int], words:
         with path.open("w+b") as file:
             # A mapped file that finds no space kills the process, so the space is asked for first.
             os.posix_fallocate(file.fileno(), 0, header.size)
-            with mmap.mmap(file.fileno(), header.size) as buffer:
-                header = _fill(buffer, header, function, (words, slots, parts))
-                buffer.flush()
+            buffer = mmap.mmap(file.fileno(), header.size)
+            header = _fill(buffer, header, function, (words, slots, parts))
+            buffer.flush()
             os.fsync(file.fileno())
     except OSError as error:
         if error.errno in _NO_SPACE:

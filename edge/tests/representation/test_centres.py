@@ -1,0 +1,167 @@
+"""What holds for every centre, whatever keeps its vectors."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from centres import LAYOUT
+
+from rapport_edge.representation import (
+    CentreError,
+    CentreFormat,
+    Counts,
+    OtherEncoderError,
+    open_centre,
+    open_writer,
+    source_hash,
+)
+
+ONE = np.arange(4.0)
+
+
+def test_a_new_item_is_usable_at_once_by_writer_and_readers(where, create):
+    writer = create()
+    reader = open_centre(where, LAYOUT.encoder)
+    writer.put(["a", "ü" * 30], [ONE, ONE + 1], ["s1", "s2"])
+    for centre in (writer, reader):
+        rows = centre.lookup(["b", "ü" * 30, "a", "a"])
+        assert rows.found.tolist() == [False, True, True, True]
+        assert rows.vectors.tolist() == [[0] * 4, (ONE + 1).tolist(), ONE.tolist(), ONE.tolist()]
+        assert rows.vectors.dtype == np.float32
+        assert centre.sources(["a", "b"]) == ["s1", None]
+    version = writer.publish()
+    assert reader.lookup(["a"]).found.all()
+    assert reader.counts() == Counts(2, 0, version)
+    assert writer.publish() >= version
+    reader.close()
+
+
+def test_what_is_put_again_replaces(where, create):
+    writer = create()
+    writer.put(["a"], [ONE], ["s1"])
+    writer.publish()
+    writer.put(["a", "b"], [ONE * 2, ONE], ["s2", "s3"])
+    writer.publish()
+    assert writer.lookup(["a"]).vectors.tolist() == [(ONE * 2).tolist()]
+    assert writer.sources(["a"]) == ["s2"]
+    assert writer.counts().items == 2
+
+
+def test_nothing_asked_nothing_answered(create):
+    rows = create().lookup([])
+    assert (rows.vectors.shape, rows.found.shape) == ((0, 4), (0,))
+
+
+def test_another_encoders_table_is_refused_with_both_digests(where, create):
+    create().put(["a"], [ONE], ["s"])
+    with pytest.raises(OtherEncoderError, match=f"{LAYOUT.encoder}, not of bb"):
+        open_centre(where, "bb")
+
+
+def test_another_shape_is_refused(where, create):
+    create().close()
+    with pytest.raises(OtherEncoderError, match="bb"):
+        create(CentreFormat(encoder="bb", dimension=4))
+    with pytest.raises(CentreError, match="4 values in float32, not of 5 in float16"):
+        create(CentreFormat(encoder=LAYOUT.encoder, dimension=5, storage="float16"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "vectors", "match"),
+    [
+        (["a", "b"], [ONE, ONE * np.nan], "'b' holds NaN"),
+        (["a", "b"], [ONE + np.inf, ONE], "'a' holds NaN or infinity"),
+        (["a"], [np.ones(5)], "4 values"),
+        (["a", "b"], [ONE], "2 ids"),
+        (["a", "a"], [ONE, ONE], "'a' is there 2 times"),
+        (["a", ""], [ONE, ONE], "not empty"),
+    ],
+)
+def test_what_is_wrong_is_refused_whole(create, ids, vectors, match):
+    centre = create()
+    with pytest.raises(CentreError, match=match):
+        centre.put(ids, vectors, ["s"] * len(ids))
+    assert centre.counts().items == 0
+
+
+def test_half_precision_refuses_what_it_cannot_hold(create):
+    centre = create(CentreFormat(encoder="cc", dimension=4, storage="float16"))
+    with pytest.raises(CentreError, match="too large for float16"):
+        centre.put(["a"], [ONE * 1e5], ["s"])
+    centre.put(["a"], [ONE / 3], ["s"])
+    centre.publish()
+    assert (centre.lookup(["a"]).vectors == (ONE / 3).astype(np.float16)).all()
+
+
+@pytest.mark.parametrize(
+    ("layout", "match"),
+    [
+        (CentreFormat(encoder="", dimension=4), "digest"),
+        (CentreFormat(encoder="a", dimension=0), "65,536"),
+        (CentreFormat(encoder="a", dimension=4, storage="float64"), "float64"),
+    ],
+)
+def test_an_impossible_format_is_refused(create, layout, match):
+    with pytest.raises(CentreError, match=match):
+        create(layout)
+
+
+def test_there_must_be_a_centre_to_read(tmp_path, redis_url):
+    with pytest.raises(CentreError, match="no representation centre"):
+        open_centre(tmp_path)
+    with pytest.raises(CentreError, match="no representation centre of the name 'films'"):
+        open_centre(redis_url)
+
+
+def test_the_client_library_is_named_where_it_is_absent(monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(CentreError, match="pip install"):
+        open_centre("redis://localhost/0")
+
+
+@pytest.mark.parametrize(
+    ("url", "match"),
+    [
+        ("redis://127.0.0.1:1/0", "is the server running"),
+        ("redis://localhost:port", "no address"),
+        ("unix:///no/s", "running"),
+    ],
+)
+def test_a_server_that_is_not_there(url, match):
+    pytest.importorskip("redis")
+    with pytest.raises(CentreError, match=match):
+        open_centre(url)
+
+
+def test_a_server_without_memory_says_so(redis_url, redis_socket):
+    import redis
+
+    centre = open_writer(redis_url, LAYOUT)
+    client = redis.Redis(unix_socket_path=str(redis_socket))
+    client.config_set("maxmemory", "1kb")
+    try:
+        with pytest.raises(CentreError, match="no memory left"):
+            centre.put(["a"], [ONE], ["s"])
+    finally:
+        client.config_set("maxmemory", "0")
+    assert not centre.lookup(["a"]).found.any()
+    client.set("rapport:films:v:b", b"short")
+    with pytest.raises(CentreError, match="something else wrote it"):
+        centre.lookup(["b"])
+    centre.close()
+
+
+def test_centres_of_one_server_are_apart(redis_url):
+    films, games = open_writer(redis_url, LAYOUT), open_writer(redis_url.replace("films", "games"), LAYOUT)
+    films.put(["a"], [ONE], ["s"])
+    assert not games.lookup(["a"]).found.any()
+    films.close()
+    games.close()
+
+
+def test_sources_tell_titles_and_pictures_apart():
+    assert source_hash("a", None) != source_hash("a", b"")
+    assert source_hash("ab", b"c") != source_hash("a", b"bc")
+    assert source_hash("a", b"p") == source_hash("a", b"p")

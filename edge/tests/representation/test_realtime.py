@@ -1,0 +1,145 @@
+"""New items: embedded once, usable at once, published in windows, forwarded to others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from centres import LAYOUT
+
+from rapport_edge.representation import (
+    CentreError,
+    CentreFormat,
+    EmbeddedCentre,
+    NewItem,
+    RealTimeInference,
+    forward,
+    open_writer,
+)
+
+
+class Encoder:
+    """Counts what it embeds."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, items):
+        self.seen += [item.item_id for item in items]
+        return [np.full(4, float(len(item.title))) for item in items]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def news(*ids: str, title: str = "title") -> list[NewItem]:
+    return [NewItem(item, title, b"picture") for item in ids]
+
+
+def test_an_item_is_embedded_once_per_source(create):
+    centre, encoder = create(), Encoder()
+    realtime = RealTimeInference(centre, encoder)
+    assert realtime.add(news("a", "b")) == 2
+    assert centre.lookup(["a", "b"]).found.all()
+    assert realtime.add(news("a", "b", "c")) == 1
+    assert realtime.add(news("b", title="another")) == 1
+    assert realtime.add([]) == 0
+    assert encoder.seen == ["a", "b", "c", "b"]
+
+
+def test_windows_close_when_full_or_old(tmp_path):
+    centre, clock = EmbeddedCentre(tmp_path, LAYOUT), Clock()
+    realtime = RealTimeInference(centre, Encoder(), window_items=3, window_seconds=10.0, clock=clock)
+    assert realtime.publish_due() is None
+    clock.now = 100.0
+    realtime.add(news("a"))
+    assert realtime.publish_due() is None
+    realtime.add(news("b", "c"))
+    assert realtime.publish_due() == 1
+    realtime.add(news("d"))
+    clock.now = 109.9
+    assert realtime.publish_due() is None
+    clock.now = 110.0
+    assert realtime.publish_due() == 2
+    assert realtime.publish_due() is None
+    assert centre.windows() == {1: "published", 2: "published", 3: "open"}
+    centre.close()
+
+
+def test_what_waited_when_the_process_died_is_published_by_the_next(tmp_path):
+    centre = EmbeddedCentre(tmp_path, LAYOUT)
+    RealTimeInference(centre, Encoder()).add(news("a"))
+    centre.close()
+    centre, clock = EmbeddedCentre(tmp_path, LAYOUT), Clock()
+    realtime = RealTimeInference(centre, Encoder(), clock=clock)
+    assert realtime.add(news("a")) == 0
+    clock.now = 60.0
+    assert realtime.publish_due() == 1
+    centre.close()
+
+
+def test_an_encoder_that_makes_nonsense_adds_nothing(create):
+    realtime = RealTimeInference(create(), lambda items: np.full((len(items), 4), np.nan))
+    with pytest.raises(CentreError, match="NaN"):
+        realtime.add(news("a"))
+    assert realtime.publish_due() is None
+
+
+def everything(centre) -> dict[str, float]:
+    rows = centre.lookup(["a", "b", "c", "d"])
+    return dict(zip("abcd", rows.vectors[:, 0].tolist(), strict=True))
+
+
+def test_windows_are_delivered_once_whatever_is_repeated(where, create, tmp_path):
+    source, target = EmbeddedCentre(tmp_path / "source", LAYOUT), create()
+    realtime = RealTimeInference(source, Encoder(), window_items=1)
+    for batch in (news("a", "b"), news("c"), news("a", title="new")):
+        realtime.add(batch)
+        realtime.publish_due()
+    realtime.add(news("d"))
+    assert forward(source, target, "fleet") == 3
+    expected = {"a": 3.0, "b": 5.0, "c": 5.0, "d": 0.0}
+    assert everything(target) == expected
+    assert forward(source, target, "fleet") == 0
+    assert forward(source, target, "another name") == 3
+    assert everything(target) == expected
+    source.publish()
+    assert forward(source, target, "fleet") == 1
+    assert everything(target) == {**expected, "d": 5.0}
+    source.close()
+
+
+class Dies(Exception):
+    pass
+
+
+def test_a_delivery_that_is_cut_off_is_repeated(create, tmp_path):
+    source, target = EmbeddedCentre(tmp_path / "source", LAYOUT), create()
+    source.put(["a", "b"], np.ones((2, 4)), ["1", "2"])
+    source.publish()
+
+    class CutOff:
+        encoder, dimension = target.encoder, target.dimension
+
+        def put(self, *content):
+            target.put(*content)
+            raise Dies
+
+    with pytest.raises(Dies):
+        forward(source, CutOff(), "fleet")
+    assert source.delivered("fleet") == 0
+    assert forward(source, target, "fleet") == 1
+    assert target.counts().items == 2
+    source.close()
+
+
+def test_windows_go_to_no_other_encoders_table(tmp_path):
+    source = EmbeddedCentre(tmp_path / "a", LAYOUT)
+    target = open_writer(tmp_path / "b", CentreFormat(encoder="bb", dimension=4))
+    with pytest.raises(CentreError, match=f"bb, .*{LAYOUT.encoder}"):
+        forward(source, target, "b")
+    source.close()
+    target.close()

@@ -1,0 +1,140 @@
+"""Killed at every step: nothing that was acknowledged is lost, and the next writer goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from centres import LAYOUT
+
+from rapport_edge.representation import EmbeddedCentre, EmbeddedReader
+from rapport_edge.representation.reader import AUTHORITY
+
+BATCH = 20
+#: Whose calls are counted: everything that touches the disk.
+STEPS = ("authority.py", "embedded.py", "publication.py", "table_file.py", "atomic.py", "store/connection.py")
+
+
+def vector(item: str) -> np.ndarray:
+    return int(item) + np.arange(4.0, dtype=np.float32)
+
+
+def write(folder: Path, run: int, say: Callable[[str], None]) -> None:
+    """Two windows; says what it was told is done."""
+    centre = EmbeddedCentre(folder, LAYOUT)
+    for number in range(2):
+        ids = [str(run * 1000 + number * BATCH + k) for k in range(BATCH)]
+        centre.put(ids, [vector(item) for item in ids], ids)
+        say("put " + " ".join(ids))
+        say(f"published {centre.publish()}")
+    centre.close()
+
+
+def killed_at(folder: Path, run: int, call: int) -> tuple[list[str], bool]:
+    """What a process acknowledged that was killed at its n-th call of or return from this package's functions."""
+    receiving, sending = os.pipe()
+    process = os.fork()
+    if process == 0:  # never returns into the test
+        count = 0
+
+        def hook(frame, event, _):
+            nonlocal count
+            code = frame.f_code
+            # Generators return once for every row, so that their returns would grow with the table.
+            if event in {"call", "return"} and code.co_name[0] != "<" and code.co_filename.endswith(STEPS):
+                count += 1
+                if count == call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            sys.setprofile(hook)
+            write(folder, run, lambda line: os.write(sending, line.encode() + b"\n"))
+        finally:
+            os._exit(0)
+    os.close(sending)
+    with os.fdopen(receiving) as lines:
+        said = lines.read().splitlines()
+    return said, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+def check(folder: Path, acknowledged: set[str], version: int) -> None:
+    """A reader sees everything at once, and a new writer publishes it."""
+    if not acknowledged and not (folder / AUTHORITY).exists():
+        return
+    ids = sorted(acknowledged)
+    if ids:
+        reader = EmbeddedReader(folder)
+        rows = reader.lookup(ids)
+        assert rows.found.all()
+        assert (rows.vectors == [vector(item) for item in ids]).all()
+        assert reader.counts().version >= version
+        reader.close()
+    centre = EmbeddedCentre(folder, LAYOUT)
+    centre.publish()
+    assert centre.counts().pending == 0
+    assert centre.table.lookup(ids).found.all()
+    assert list(centre.windows().values()).count("open") == 1
+    assert "closed" not in centre.windows().values()
+    centre.close()
+    names = {path.name for path in folder.iterdir()}
+    assert len([name for name in names if name.startswith("table-")]) <= 2
+    assert not [name for name in names if name.startswith(".table")]
+
+
+@pytest.mark.slow
+def test_killed_at_every_few_calls(tmp_path):
+    acknowledged, version, points, alive = set(), 0, 0, False
+    rng = random.Random(1)
+    call = 1
+    while not alive:
+        said, killed = killed_at(tmp_path, points + 1, call)
+        for line in said:
+            what, *words = line.split()
+            if what == "put":
+                acknowledged |= set(words)
+            else:
+                version = int(words[0])
+        check(tmp_path, acknowledged, version)
+        alive = not killed
+        points, call = points + 1, call + rng.randint(2, 8)
+    assert points > 60
+    assert len(acknowledged) > 400
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path += [sys.argv[2], sys.argv[2] + "/../helpers"]
+import test_sudden_death
+for run in range(1, 10**6):
+    test_sudden_death.write(Path(sys.argv[1]), int(sys.argv[3]) * 1000 + run, lambda line: print(line, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_time(tmp_path):
+    """As above, but between two instructions of C, too."""
+    acknowledged, version, rng = set(), 0, random.Random(0)
+    for run in range(4):
+        command = [sys.executable, "-c", WRITER, str(tmp_path), str(Path(__file__).parent), str(run)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            lines = [writer.stdout.readline()]
+            killer = threading.Timer(rng.uniform(0.05, 0.5), writer.kill)
+            killer.start()
+            lines += writer.stdout
+        for line in lines:
+            what, *words = line.split()
+            if what == "put" and line.endswith("\n"):
+                acknowledged |= set(words)
+            elif line.endswith("\n"):
+                version = int(words[0])
+        check(tmp_path, acknowledged, version)
+    assert len(acknowledged) > 100
