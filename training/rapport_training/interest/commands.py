@@ -7,6 +7,7 @@ import click
 from rapport_training.interest.content.command import csft, pretrain
 from rapport_training.interest.ctr.commands import evaluate, fit
 from rapport_training.interest.data.commands import data, prepare_command
+from rapport_training.interest.embed_command import embed
 from rapport_training.interest.tables.command import table
 
 
@@ -22,3 +23,4 @@ interest.add_command(evaluate)
 interest.add_command(table)
 interest.add_command(pretrain)
 interest.add_command(csft)
+interest.add_command(embed)
