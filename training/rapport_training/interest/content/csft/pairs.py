@@ -1,7 +1,7 @@
 """User interest pairs <q, i> from a behaviour log (Section 3.3, Q1).
 
-In a log with image queries a pair is the picture that a user searched with and the item that followed from it. Most
-logs have none. There the picture of the item that the same user liked just before stands for the query: it, too, is a
+A pair is the picture that a user searched with and the item that followed from it. Most logs have no image queries. For
+an event without one, the picture of the item that the same user liked just before stands for the query: it, too, is a
 picture that says what this user was interested in at that moment, though less directly than a search.
 """
 
@@ -79,8 +79,9 @@ def interest_pairs(
     """
     signal = _resolved(log, settings.signal)
     events, counts = _cut(_positive_events(log, signal, settings), until, leave_last)
-    query, item = _searched(events) if events.images else _previous(events)
+    query, item = _queries_and_items(events)
     counts["pairs before items are looked at"] = len(item)
+    counts["pairs with an image query"] = int((query >= log.item_count).sum())
     size = catalogue.pictures.pixels.shape[1]
     searched = decode_all(events.images, len(events.images), size)
     seen = np.concatenate([catalogue.pictures.whole, searched.whole])[query] if len(query) else np.zeros(0, bool)
@@ -174,16 +175,13 @@ def _last_of_each(user: Rows, count: int) -> Rows:
     return by_user[from_end < count]
 
 
-def _searched(events: _Events) -> tuple[Rows, Rows]:
-    chosen = events.query >= 0
-    return events.query[chosen], events.item[chosen]
-
-
-def _previous(events: _Events) -> tuple[Rows, Rows]:
-    """Each positive event with the one before it of the same user, unless both are of the same item."""
+def _queries_and_items(events: _Events) -> tuple[Rows, Rows]:
+    """Each positive event with its image query; without one, with the item before it of the same user, if another."""
     by_user = np.argsort(events.user, kind="stable")
     before, after = by_user[:-1], by_user[1:]
     chosen = (events.user[before] == events.user[after]) & (events.item[before] != events.item[after])
-    before, after = before[chosen], after[chosen]
-    order = np.argsort(after, kind="stable")  # events are sorted by time
-    return events.item[before[order]], events.item[after[order]]
+    query = events.query.copy()
+    stands_in = np.full(len(query), -1, np.int64)
+    stands_in[after[chosen]] = events.item[before[chosen]]
+    query = np.where(query >= 0, query, stands_in)
+    return query[query >= 0], events.item[query >= 0]
