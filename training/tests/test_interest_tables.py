@@ -92,7 +92,7 @@ def test_every_table_names_protocol_and_leakage_check(tmp_path: Path) -> None:
     record = complete(tiny_record(tiny_suite(tmp_path)))
     for table in record.printed[:2]:
         assert any("time 80/10/10, label = click" in note for note in table.notes)
-        assert any("labels shuffled: AUC 0.5012" in note for note in table.notes)
+        assert any("Leakage check: labels shuffled 0.5012" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(("gain_wanted", "holds"), [(0.05, True), (0.4, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,8 @@ def run_table(options: TableOptions) -> None:
     from rapport_training.interest.tables.trainings import Trainings
     from rapport_training.reporting.options import seed_numbers
 
+    # What it says of each of a hundred trainings would hide the progress.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     suite = load_suite(suite_path(options.suite))
     check_only(suite, options.only)
     seeds = suite.seeds if options.seeds is None else seed_numbers(options.seeds)

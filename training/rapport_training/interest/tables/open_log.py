@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rapport_edge.errors import SettingsError
 from rapport_training.interest.data.leakage import leakage_report
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.prepare import prepare
@@ -39,13 +40,14 @@ class OpenLog:
         return LogDigests("" if self.log is None else self.log.digest, self.prepared.digest)
 
     @property
-    def until(self) -> int | None:
-        """Unix seconds of the first event that is not for training: encoders learn from earlier ones only.
-
-        None where the log has no times.
-        """
+    def bounds(self) -> dict[str, int]:
+        """What keeps encoders from learning from later events than the training samples: arguments of `fit_csft`."""
+        if self.prepared.record.settings.get("protocol") == "leave-last-out":
+            return {"leave_last": 2}
         times = np.concatenate([self.prepared.samples(split).time for split in ("validation", "test")])
-        return int(times.min()) if len(times) and times.min() >= 0 else None
+        if len(times) == 0 or times.min() < 0:
+            raise SettingsError(f"{self.prepared.path} does not say where its training ends, so no encoder can learn")
+        return {"until": int(times.min()) - 1}
 
 
 def open_log(plan: LogPlan, folder: Path | None, prepared: Path | None, out: Path) -> OpenLog:
@@ -96,6 +98,6 @@ def _summary(plan: LogPlan, prepared: PreparedLog, kept: ResultsFolder) -> LogSu
             items=len(prepared.item_values) - 2,
             users=len(prepared.user_values) - 2,
             new=int(np.count_nonzero(splits[2].cold)),
-            leakage=str(leakage_report(prepared)).splitlines(),
+            leakage=leakage_report(prepared).line(),
         )
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,13 +23,14 @@ from rapport_training.interest.tables.suite import ModelPlan, Step
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
-def changed(recipe: _T, change: Mapping[str, Any], where: str) -> _T:
+def changed(recipe: _T, change: Mapping[str, Any], where: str, load: Callable[[Path], _T] | None = None) -> _T:
     """A recipe with other settings.
 
     Args:
         recipe: any recipe.
         change: by name; a mapping changes a part of the recipe's own, anything else takes its place.
         where: for the error.
+        load: the recipe's loader, which knows what no single field's range can say.
 
     Raises:
         SettingsError: if there is no such setting, or its value is out of range.
@@ -35,9 +38,15 @@ def changed(recipe: _T, change: Mapping[str, Any], where: str) -> _T:
     if not change:
         return recipe
     try:
-        return msgspec.convert(_merged(msgspec.to_builtins(recipe), change), type(recipe))
+        found = msgspec.convert(_merged(msgspec.to_builtins(recipe), change), type(recipe))
     except msgspec.ValidationError as error:
         raise SettingsError(f"{where}: change: {error}") from error
+    if load is not None:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / f"{where} with its changes"
+            path.write_bytes(msgspec.yaml.encode(found))
+            load(path)
+    return found
 
 
 def ctr_recipe(model: ModelPlan, change: Mapping[str, Any], *, seed: int, content: bool) -> CtrRecipe:
@@ -51,13 +60,13 @@ def ctr_recipe(model: ModelPlan, change: Mapping[str, Any], *, seed: int, conten
     """
     where = f"model {model.label}"
     recipe = changed(load_ctr_recipe(model.recipe), model.change, where)
-    return changed(recipe, {"mim": content, **change, "seed": seed}, where)
+    return changed(recipe, {"mim": content, **change, "seed": seed}, where, load_ctr_recipe)
 
 
 def step_recipe(step: Step, seed: int) -> ContentRecipe:
     """An encoder's recipe in a step; the other stage's settings decide nothing and are left at their defaults."""
     recipe = load_content_recipe(content_recipe_path(step.recipe))
-    recipe = changed(recipe, {**step.change, "seed": seed}, f"step {step.stage}")
+    recipe = changed(recipe, {**step.change, "seed": seed}, f"step {step.stage}", load_content_recipe)
     if step.stage == "pretrain":
         return msgspec.structs.replace(recipe, csft=Csft())
     return msgspec.structs.replace(recipe, pretraining=Pretraining())

@@ -110,7 +110,7 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
         sizes: training, validation and test samples.
         items, users: in the vocabularies.
         new: test samples of items without a training sample.
-        leakage: the leakage check in sentences.
+        leakage: the leakage check in a line.
     """
 
     title: str
@@ -120,7 +120,7 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     users: int
     new: int
-    leakage: list[str]
+    leakage: str
 
 
 #: By job: what came out.

@@ -60,8 +60,7 @@ class Trainings:
             fit_pretraining(job.recipe, log, run, devices=self.devices)
         else:
             start = None if job.start is None else self.encoder_run(job.start)
-            until = self.logs[job.log].until
-            fit_csft(job.recipe, log, run, start=start, until=until, devices=self.devices)
+            fit_csft(job.recipe, log, run, start=start, devices=self.devices, **self.logs[job.log].bounds)
         return self.kept.keep(Finished(key=job.key, seconds=time.monotonic() - started))
 
     def embed(self, job: EncoderJob) -> Finished:
