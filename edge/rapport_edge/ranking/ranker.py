@@ -23,6 +23,8 @@ from rapport_edge.ranking.tables import RankerTables, ranker_manifest
 from rapport_edge.ranking.vocabulary import rows_of
 
 SECONDS_PER_DAY: Final = 86400.0
+#: The user field that holds the id itself, where a model has it.
+USER: Final = "user"
 
 UserValues = Mapping[str, Sequence[str]]
 
@@ -125,7 +127,8 @@ class InterestRanker:
     ) -> dict[str, NDArray[Any]]:
         values: dict[str, NDArray[Any]] = {"items": self._values(items), "history": self._padded(self._values(events))}
         if "user" in self._shapes:
-            values["user"] = rows_of(self._tables.users, [user])[0]
+            # Whoever has no id is somebody unknown, not nobody.
+            values["user"] = rows_of(self._tables.users, [{USER: ("",), **user}])[0]
         if "age" in self._shapes:
             values["age"] = self._padded(_ages(events, now))
         if self._content is not None:

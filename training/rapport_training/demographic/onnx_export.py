@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import onnx
 import torch
@@ -13,9 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rapport_training.demographic.pixels import Pixels, normalise
-
-#: The first with LayerNormalization and with torch's own exporter; ONNX Runtime and TensorRT 10 read it whole.
-OPSET = 18
+from rapport_training.onnx_program import onnx_file
 
 #: Smaller arrays stay in fp32: they weigh nothing, and normalisation statistics want the range.
 _SMALLEST_FP16 = 1024
@@ -75,30 +71,8 @@ def export_text_tower(tower: nn.Module, tokens: Tensor) -> bytes:
 
 def _export(module: nn.Module, example: Tensor, name: str) -> bytes:
     """`example` has a batch of 2: one of 1 would freeze the axis."""
-    buffer = io.BytesIO()
-    program = torch.onnx.export(
-        module.eval(),
-        (example,),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[name],
-        output_names=["embeddings"],
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1024)},),
-        verbose=False,
-    )
-    assert program is not None
-    program.save(buffer)
-    return _without_traces(buffer.getvalue())
-
-
-def _without_traces(model: bytes) -> bytes:
-    """Drops what the exporter notes at each node: stack traces with this machine's paths, half of a small file."""
-    graph_model = onnx.load_from_string(model)
-    graph = graph_model.graph
-    for part in (graph_model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[:]
-    return bytes(graph_model.SerializeToString())
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    return onnx_file(module, [example], [name], ["embeddings"], [{0: batch}])
 
 
 def store_weights_as_fp16(model: bytes) -> bytes:

@@ -8,6 +8,7 @@ from rapport_training.interest.content.command import csft, pretrain
 from rapport_training.interest.ctr.commands import evaluate, fit
 from rapport_training.interest.data.commands import data, prepare_command
 from rapport_training.interest.embed_command import embed
+from rapport_training.interest.export.command import export
 from rapport_training.interest.tables.command import table
 
 
@@ -24,3 +25,4 @@ interest.add_command(table)
 interest.add_command(pretrain)
 interest.add_command(csft)
 interest.add_command(embed)
+interest.add_command(export)

@@ -34,7 +34,7 @@ def fit(
     from rapport_training.interest.data.prepared import PreparedLog
 
     settings, prepared = load_ctr_recipe(recipe), PreparedLog.open(data)
-    content = _content(prepared, centre) if settings.uses_content else None
+    content = content_of(prepared, centre) if settings.uses_content else None
     checkpoint = fit_ctr(settings, prepared, run, content=content, seed=seed, resume=resume, devices=devices or "auto")
     click.echo(f"trained: {checkpoint}")
 
@@ -52,7 +52,7 @@ def evaluate(run: Path, data: Path, centre: str | None, split: str) -> None:
 
     model, recipe = load_ctr(run)
     prepared = PreparedLog.open(data)
-    content = _content(prepared, centre) if recipe.uses_content else None
+    content = content_of(prepared, centre) if recipe.uses_content else None
     check_same_data(record_of(run), prepared, content)
     _, found = evaluate_ctr(model, prepared, split, content)  # type: ignore[arg-type]
     click.echo(f"{recipe.name} on {prepared.name}, {split} ({found.n:,} samples); protocol: {prepared.protocol}")
@@ -60,7 +60,7 @@ def evaluate(run: Path, data: Path, centre: str | None, split: str) -> None:
     click.echo(_leakage(prepared))
 
 
-def _content(prepared: PreparedLog, centre: str | None) -> ContentTable:
+def content_of(prepared: PreparedLog, centre: str | None) -> ContentTable:
     """The centre's table for these items.
 
     Raises:
@@ -79,4 +79,4 @@ def _leakage(prepared: PreparedLog) -> str:
     """The leakage check, for people."""
     from rapport_training.interest.data.leakage import leakage_report
 
-    return str(leakage_report(prepared))
+    return leakage_report(prepared).line()

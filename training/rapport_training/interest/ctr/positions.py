@@ -85,13 +85,16 @@ class Packed:
     def top(self, scores: Tensor, count: int) -> tuple[Packed, Tensor]:
         """The positions of each row's `count` largest scores, in their order; -inf is never among them.
 
+        Of equal scores the newest positions are taken.
+
         Returns:
             positions: of what was chosen.
             chosen: for `take`.
         """
-        best = self.pad(scores.detach(), -torch.inf).topk(min(count, self.width), dim=1)
-        real = best.values > -torch.inf
-        columns = torch.where(real, best.indices, self.width).sort(dim=1).values
+        padded = self.pad(scores.detach(), -torch.inf)
+        best = _best(padded, min(count, self.width))
+        real = padded.gather(1, best) > -torch.inf
+        columns = torch.where(real, best, self.width).sort(dim=1).values
         lengths = real.sum(dim=1)
         chosen = (columns + self.starts[:, None])[columns < self.width]
         return Packed(lengths, columns.shape[1]), chosen
@@ -162,16 +165,17 @@ class Padded:
         return torch.where(self.lengths > 0, self.pad(scores, torch.finfo(scores.dtype).min).amax(dim=1), 0.0)
 
     def top(self, scores: Tensor, count: int) -> tuple[Padded, Tensor]:
-        """The positions of each row's `count` largest scores, in their order; -inf is never among them."""
-        best = self.pad(scores, -torch.inf).topk(min(count, self.mask.shape[1]), dim=1)
-        real = best.values > -torch.inf
-        columns = torch.where(real, best.indices, self.mask.shape[1]).sort(dim=1).values
+        """The positions of each row's `count` largest scores, in their order; see `Packed.top`."""
+        padded = self.pad(scores, -torch.inf)
+        best = _best(padded, min(count, self.mask.shape[1]))
+        real = padded.gather(1, best) > -torch.inf
+        columns = torch.where(real, best, self.mask.shape[1]).sort(dim=1).values
         real = columns < self.mask.shape[1]
         return Padded(real), torch.where(real, columns, 0)
 
     def take(self, values: Tensor, chosen: Tensor) -> Tensor:
         """P (F) -> the chosen positions' values."""
-        expanded = values.expand(len(chosen), *values.shape[1:])
+        expanded = values.expand(chosen.shape[0], *values.shape[1:])
         index = chosen.reshape(*chosen.shape, *([1] * (values.ndim - 2)))
         return expanded.gather(1, index.expand(*chosen.shape, *values.shape[2:]))
 
@@ -181,3 +185,18 @@ class Padded:
 
 
 Positions = Packed | Padded
+
+
+def _best(scores: Tensor, count: int) -> Tensor:
+    """(B, L) -> (B, count) columns of the largest scores; of equal ones, the last.
+
+    Which of equal ones `torch.topk` takes is not defined, and an item that comes twice in a history has equal scores.
+    """
+    width = scores.shape[1]
+    if torch.compiler.is_exporting():  # ONNX's TopK takes the first of equal ones
+        return width - 1 - scores.flip(1).topk(count, dim=1).indices
+    if count == width:
+        return torch.arange(width, device=scores.device).expand(len(scores), -1)
+    bits = (scores.float() + 0.0).contiguous().view(torch.int32).long()
+    order = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # as floats are ordered
+    return (order * width + torch.arange(width, device=scores.device)).topk(count, dim=1).indices

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
+from torch.nn import functional as F
 
 from rapport_training.interest.ctr.positions import Packed, Padded, Positions
 
@@ -77,20 +79,28 @@ class AttentionalGru(nn.Module):
         return states[back], last[order.row]
 
     def _padded(self, values: Tensor, attention: Tensor | None, at: Padded) -> tuple[Tensor, Tensor]:
-        """The same step by step, for exporters; the width is unrolled."""
-        gates = self.inputs(values)
-        batch = len(gates) if attention is None else len(attention)
-        state, states = gates.new_zeros(batch, self.size), []
-        for step in range(gates.shape[1]):
-            update, reset, candidate = gates[:, step].chunk(3, dim=-1)
-            hidden = self.hidden(state).chunk(3, dim=-1)
-            gate = torch.sigmoid(update + hidden[0]) * at.mask[:, step, None]
-            if attention is not None:
-                gate = gate * attention[:, step, None]
-            new = torch.tanh(candidate + torch.sigmoid(reset + hidden[1]) * hidden[2])
-            state = state + gate * (new - state)
-            states.append(state)
+        """The same step by step, for exporters: as a scan, whose length need not be known."""
+        gates = self.inputs(values).transpose(0, 1)
+        keep = at.mask if attention is None else attention * at.mask
+        steps = gates, keep.t()[..., None].to(gates.dtype)
+        state = gates.new_zeros(keep.shape[0], self.size)
+        if torch.compiler.is_exporting():
+            last, states = scan(self._step, state, steps, dim=0)
+            return states.transpose(0, 1), last
+        states = []
+        for now in zip(*steps, strict=True):
+            state, after = self._step(state, now)
+            states.append(after)
         return torch.stack(states, dim=1), state
+
+    def _step(self, state: Tensor, now: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Of a row's gates (B or 1, 3 H) and its attention or mask (B, 1): the new state, twice."""
+        gates, keep = now
+        update, reset, candidate = gates.chunk(3, dim=-1)
+        hidden = F.linear(state, self.hidden.weight, self.hidden.bias).chunk(3, dim=-1)
+        new = torch.tanh(candidate + torch.sigmoid(reset + hidden[1]) * hidden[2])
+        state = state + torch.sigmoid(update + hidden[0]) * keep * (new - state)
+        return state, state.clone()
 
 
 class _Steps(torch.autograd.Function):
