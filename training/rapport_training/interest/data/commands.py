@@ -11,6 +11,7 @@ from rapport_edge.errors import SettingsError
 
 if TYPE_CHECKING:
     from rapport_training.interest.data.log import BehaviourLog
+    from rapport_training.interest.data.prepared import PreparedLog
 
 _PATH = click.Path(path_type=Path)
 _OUT = click.option("--out", type=_PATH, required=True, help="The folder to write.")
@@ -36,18 +37,88 @@ def movielens(folder: Path, posters: Path | None, out: Path, overwrite: bool) ->
 
 
 @data.command()
-@click.option("--train", type=_PATH, required=True, help="CSV with histories, as FuxiCTR's data sets have them.")
+@click.argument("path", type=_PATH)
+@_OUT
+@_OVERWRITE
+def taobao(path: Path, out: Path, overwrite: bool) -> None:
+    """Taobao's UserBehavior.csv."""
+    from rapport_training.interest.data.log_writer import write_log
+    from rapport_training.interest.data.sources.taobao import taobao as source
+
+    _say(write_log(*source(path), out, overwrite=overwrite))
+
+
+@data.command()
+@click.argument("reviews", type=_PATH)
+@click.option("--metadata", type=_PATH, help="Titles and categories, of the same year as the reviews.")
+@click.option("--pictures", type=_PATH, help="Zip file or folder with ASIN.jpg.")
+@_OUT
+@_OVERWRITE
+def amazon(reviews: Path, metadata: Path | None, pictures: Path | None, out: Path, overwrite: bool) -> None:
+    """Amazon reviews of 2018 or 2023: JSON lines, or the ratings-only CSV."""
+    from rapport_training.interest.data.log_writer import write_log
+    from rapport_training.interest.data.sources.amazon import amazon as source
+
+    _say(write_log(*source(reviews, metadata, pictures), out, overwrite=overwrite))
+
+
+@data.command()
+@click.argument("reviews", type=_PATH)
+@click.option("--businesses", type=_PATH, help="business.json: names and categories.")
+@click.option("--pictures", type=_PATH, help="Zip file or folder with BUSINESS_ID.jpg.")
+@_OUT
+@_OVERWRITE
+def yelp(reviews: Path, businesses: Path | None, pictures: Path | None, out: Path, overwrite: bool) -> None:
+    """Yelp: review.json, or a CSV of reviews."""
+    from rapport_training.interest.data.log_writer import write_log
+    from rapport_training.interest.data.sources.yelp import yelp as source
+
+    _say(write_log(*source(reviews, businesses, pictures), out, overwrite=overwrite))
+
+
+@data.command()
+@click.argument("path", type=_PATH)
+@click.option("--attributes", type=_PATH, help="NAME_item2attributes.json.")
+@_OUT
+@_OVERWRITE
+def s3rec(path: Path, attributes: Path | None, out: Path, overwrite: bool) -> None:
+    """Sequences as S3-Rec publishes them: order, no times."""
+    from rapport_training.interest.data.log_writer import write_log
+    from rapport_training.interest.data.sources.s3rec import s3rec as source
+
+    _say(write_log(*source(path, attributes), out, overwrite=overwrite))
+
+
+@data.command()
+@click.option("--train", type=_PATH, required=True, help="CSV or Parquet, as FuxiCTR's data sets have them.")
 @click.option("--test", type=_PATH, required=True, help="The same columns.")
 @click.option("--validation", type=_PATH, help="Without one the test file validates, and the protocol says so.")
 @click.option("--as-prepared", is_flag=True, help="Keep the files' histories and splits: samples instead of a log.")
+@click.option("--column", "columns", multiple=True, help="Such as item=movie_id, where the files say otherwise.")
+@click.option("--time", default="", help="Column with Unix seconds, for a log.")
 @_OUT
 @_OVERWRITE
-def fuxictr(train: Path, test: Path, validation: Path | None, as_prepared: bool, out: Path, overwrite: bool) -> None:
+def fuxictr(  # noqa: PLR0913 - one argument per option
+    train: Path,
+    test: Path,
+    validation: Path | None,
+    as_prepared: bool,
+    columns: tuple[str, ...],
+    time: str,
+    out: Path,
+    overwrite: bool,
+) -> None:
     """FuxiCTR's layout: label, user_id, item_id, cate_id, item_history, cate_history."""
-    from rapport_training.interest.data.fuxictr_prepared import prepare_fuxictr
+    from rapport_training.interest.data.fuxictr_prepared import columns_of, prepare_fuxictr
+    from rapport_training.interest.data.log_writer import write_log
+    from rapport_training.interest.data.sources.fuxictr import fuxictr as source
 
-    prepared = prepare_fuxictr(train, test, validation, out, overwrite=overwrite)
-    click.echo(f"{prepared.path}: {prepared.protocol}; {prepared.record.rows}")
+    names = columns_of(columns)
+    if as_prepared:
+        _say_prepared(prepare_fuxictr(train, test, validation, out, columns=names, overwrite=overwrite))
+        return
+    paths = [path for path in (train, validation, test) if path is not None]
+    _say(write_log(*source(paths, names, time), out, overwrite=overwrite))
 
 
 @data.command()
@@ -87,12 +158,7 @@ def prepare_command(log_path: Path, out: Path, overwrite: bool, shares: str, **o
 
     settings = PrepareSettings(shares=_shares(shares), **options)
     prepared = prepare(BehaviourLog.open(log_path), settings, out, overwrite=overwrite)
-    rows = ", ".join(
-        f"{split} {count} ({int(prepared.samples(split).cold.sum())} of new items)"
-        for split, count in prepared.record.rows.items()
-    )
-    click.echo(f"{out}: {prepared.protocol}\n  {rows}")
-    _say_counts(prepared.record.counts)
+    _say_prepared(prepared)
 
 
 def _shares(text: str) -> tuple[float, float, float]:
@@ -107,6 +173,15 @@ def _shares(text: str) -> tuple[float, float, float]:
 def _say(log: BehaviourLog) -> None:
     click.echo(f"{log.path}: {log.name}: {log.item_count} items, {log.user_count} users, {log.event_count} events")
     _say_counts(log.record.dropped | log.record.notes)
+
+
+def _say_prepared(prepared: PreparedLog) -> None:
+    click.echo(f"{prepared.path}: {prepared.name}: {prepared.protocol}")
+    for split, rows in prepared.record.rows.items():
+        samples = prepared.samples(split)
+        liked = 100 * float(samples.label.mean()) if rows else 0.0
+        click.echo(f"  {split}: {rows} samples, {liked:.1f} % liked, {int(samples.cold.sum())} of new items")
+    _say_counts(prepared.record.counts)
 
 
 def _say_counts(counts: dict[str, int]) -> None:

@@ -7,8 +7,9 @@ like this.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rapport_edge.errors import SettingsError
 from rapport_training.interest.batch import UNKNOWN, Field
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.new_folder import new_folder
@@ -41,6 +44,22 @@ class FuxiCtrColumns:
     separator: str = "^"
 
 
+def columns_of(given: Sequence[str]) -> FuxiCtrColumns:
+    """Columns from "what=name", such as "item=movie_id"; "category=" says that there is none.
+
+    Raises:
+        SettingsError: if one is not of that kind.
+    """
+    pairs = [one.partition("=") for one in given]
+    known = [field.name for field in fields(FuxiCtrColumns)]
+    for name, equals, _ in pairs:
+        if not equals or name not in known:
+            raise SettingsError(
+                f"--column {name}{equals}: expected such as item=movie_id; there are {', '.join(known)}"
+            )
+    return replace(FuxiCtrColumns(), **{name: value for name, _, value in pairs})
+
+
 class _Reader:
     """Indexes of what the files hold, in the order of appearance."""
 
@@ -48,7 +67,7 @@ class _Reader:
         self.columns = columns
         self.items, self.users, self.categories = Vocabulary(), Vocabulary(), Vocabulary()
         self._category_of = np.zeros(0, np.int32)
-        self.two_categories = 0
+        self.counts: Counter[str] = Counter()
 
     def read(self, path: Path, split: Split, writer: PreparedWriter) -> None:
         """One file."""
@@ -99,7 +118,9 @@ class _Reader:
         distinct, first = np.unique(items, return_index=True)
         given, known = categories[first], self._category_of[distinct]
         self._category_of[distinct] = np.where(known == 0, given, known)
-        self.two_categories += int((self._category_of[items] != categories).sum())
+        others = int((self._category_of[items] != categories).sum())
+        if others:
+            self.counts["mentions of an item with another category than its first"] += others
 
     def item_catalogue(self, trained_categories: int) -> Catalogue:
         ids = self.items.values
@@ -156,7 +177,7 @@ def prepare_fuxictr(
                 name=train.parent.name,
                 protocol=f"as in the files: {split}",
                 digest=_digest([train, test, *([validation] if validation else [])]),
-                counts={"rows whose item has another category elsewhere": reader.two_categories},
+                counts=reader.counts,
             ),
         )
     return PreparedLog.open(out)
@@ -168,26 +189,40 @@ def _blocks(path: Path, names: FuxiCtrColumns) -> Iterator[pa.RecordBatch]:
         for name in (names.label, names.user, names.item, names.category, names.history, names.category_history)
         if name
     ]
-    options = pacsv.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted)
     try:
-        with pacsv.open_csv(path, pacsv.ReadOptions(block_size=_BLOCK_BYTES), convert_options=options) as batches:
-            for batch in batches:
-                _refuse_absent(batch, [names.user, names.item], path)
-                yield batch
-    except (OSError, pa.ArrowException) as error:
+        for block in _parquet_blocks(path, wanted) if path.suffix == ".parquet" else _csv_blocks(path, wanted):
+            _refuse_absent(block, [names.user, names.item], path)
+            yield block
+    except (OSError, KeyError, pa.ArrowException) as error:
         raise LogError(f"cannot read {path}: {error}; expected the columns {', '.join(wanted)}") from error
+
+
+def _csv_blocks(path: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    # One thread: only then errors name the row.
+    read = pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
+    convert = pacsv.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted)
+    with pacsv.open_csv(path, read, convert_options=convert) as blocks:
+        yield from blocks
+
+
+def _parquet_blocks(path: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    """Numbers become strings, lists lists of strings."""
+    with pq.ParquetFile(path) as file:
+        for block in file.iter_batches(columns=wanted):
+            kinds = [pa.list_(pa.string()) if pa.types.is_list(one.type) else pa.string() for one in block.schema]
+            arrays = [column.cast(kind) for column, kind in zip(block.columns, kinds, strict=True)]
+            yield pa.record_batch(arrays, names=block.schema.names)
 
 
 def _refuse_absent(batch: pa.RecordBatch, columns: list[str], path: Path) -> None:
     for name in columns:
-        absent = pc.any(pc.equal(batch[name], "")).as_py()
-        if absent:
+        if pc.any(pc.equal(pc.fill_null(batch[name], ""), "")).as_py():
             raise LogError(f"{path}: a row has nothing in the column {name}")
 
 
 def _split(values: pa.Array, separator: str) -> tuple[pa.Array, NDArray[np.int64]]:
     """All parts of all strings, and how many each has; an empty string has none."""
-    lists = pc.split_pattern(values, separator)
+    lists = values if pa.types.is_list(values.type) else pc.split_pattern(pc.fill_null(values, ""), separator)
     parts = lists.flatten()
     kept = pc.not_equal(parts, "")
     ends = np.concatenate([[0], np.cumsum(kept.to_numpy(zero_copy_only=False))])

@@ -88,8 +88,8 @@ def split_lines(
         raise LogError(f"cannot read {path}: {error}") from error
 
 
-def json_lines(path: Path, kind: type[_T]) -> Iterator[_T]:
-    """A file with one JSON object per line, .gz or not.
+def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
+    """Numbers and objects of a file with one JSON object per line, .gz or not.
 
     Raises:
         LogError: if a line is no such object, with its number and what is wrong.
@@ -99,7 +99,7 @@ def json_lines(path: Path, kind: type[_T]) -> Iterator[_T]:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield _decoded(decoder, line, f"{path}, line {number}")
+                    yield number, _decoded(decoder, line, f"{path}, line {number}")
     except (OSError, EOFError) as error:
         raise LogError(f"cannot read {path}: {error}") from error
 
