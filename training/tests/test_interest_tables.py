@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the training package is not installed")
 
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_tables import SUITE, measured, tiny_record, tiny_suite
@@ -19,6 +20,7 @@ from rapport_training.interest.tables import paper
 from rapport_training.interest.tables.cost import COSTS
 from rapport_training.interest.tables.deciles import SETS, age_sets, auc
 from rapport_training.interest.tables.estimate import Pace, in_words
+from rapport_training.interest.tables.flops import count_flops
 from rapport_training.interest.tables.peak_memory import PeakMemory
 from rapport_training.interest.tables.record import CostRecord, Record, Table, read_record
 from rapport_training.interest.tables.report import as_markdown, complete, write_report
@@ -169,6 +171,22 @@ def test_peak_memory_sees_what_was_freed_again() -> None:
     with PeakMemory() as nothing:
         pass
     assert nothing.bytes < 8 * 2**20
+
+
+@pytest.mark.parametrize(("groups", "share"), [(1, 1), (8, 8)])
+def test_flops_of_a_convolution_and_its_backward_pass(groups: int, share: int) -> None:
+    layer = torch.nn.Conv2d(8, 16, 3, groups=groups, bias=False)
+    pictures = torch.ones(2, 8, 6, 6, requires_grad=True)
+    forward = 2 * 2 * 16 * 4 * 4 * (8 // share) * 9
+    assert count_flops(lambda: layer(pictures)) == forward
+    assert count_flops(lambda: layer(pictures).sum().backward()) == 3 * forward
+    assert count_flops(lambda: layer(pictures.detach()).sum().backward()) == 2 * forward
+
+
+def test_flops_of_attention_are_those_of_its_two_products() -> None:
+    query = torch.ones(2, 4, 10, 16)
+    attention = torch.nn.functional.scaled_dot_product_attention
+    assert count_flops(lambda: attention(query, query, query)) == 2 * (2 * 2 * 4 * 10 * 10 * 16)
 
 
 @pytest.mark.parametrize(

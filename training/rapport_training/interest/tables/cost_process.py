@@ -10,8 +10,6 @@ import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from rapport_edge.atomic import write_atomically
 from rapport_edge.representation import open_centre
@@ -20,11 +18,14 @@ from rapport_training.interest.centre_content import CentreContent
 from rapport_training.interest.content.catalogue import Catalogue, read_catalogue
 from rapport_training.interest.content.item_encoder import ItemEncoder, load_item_encoder
 from rapport_training.interest.ctr.ctr_model import CtrModel
+from rapport_training.interest.ctr.fit import new_model
 from rapport_training.interest.ctr.recipe import CtrRecipe
 from rapport_training.interest.data.batches import batches
+from rapport_training.interest.data.content_table import ContentTable
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.prepared import PreparedLog
 from rapport_training.interest.tables.cost import CostAnswer, CostQuestion
+from rapport_training.interest.tables.flops import count_flops
 from rapport_training.interest.tables.peak_memory import PeakMemory
 
 #: The second step has all that a training holds, the optimizer's moments among it.
@@ -50,14 +51,11 @@ def measure(question: CostQuestion) -> CostAnswer:
     items = ItemInputs(question, prepared, batch) if question.content in ("encoder", "end-to-end") else None
     torch.mm(torch.ones(2, 2), torch.ones(2, 2))  # what the libraries load for their first product is no cost
     with PeakMemory() as memory:
-        step = _step(question, recipe, prepared, batch.to(memory.device), content.dimension, items)
+        step = _step(question, recipe, prepared, batch.to(memory.device), content, items)
         for _ in range(_STEPS):
             step()
-    # Of fused attention the counter knows only the GPU's kernels; as products and softmax it is counted everywhere.
-    with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
-        step()
     return CostAnswer(
-        gflops=counted.get_total_flops() / len(batch) / 1e9,
+        gflops=count_flops(step) / len(batch) / 1e9,
         memory=memory.bytes,
         device=memory.device,
         items=0 if items is None else len(items.distinct),
@@ -108,12 +106,11 @@ def _step(
     recipe: CtrRecipe,
     prepared: PreparedLog,
     batch: Batch,
-    dimension: int,
+    content: ContentTable,
     items: ItemInputs | None,
 ) -> Callable[[], object]:
     """One training step, or the scoring of a batch."""
-    fields = prepared.item_fields, prepared.item_values, prepared.user_fields, prepared.user_values
-    model = CtrModel(recipe, *fields, dimension if recipe.uses_content else None).to(batch.item.device)
+    model = new_model(recipe, prepared, content).to(batch.item.device)
     encoder = None if items is None else items.encoder()
     training, together = question.phase == "train", question.content == "end-to-end"
     model.train(training)

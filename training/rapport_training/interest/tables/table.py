@@ -125,10 +125,10 @@ def _paper_cells(table: TableRecord, row: RowRecord) -> list[str]:
 
 def _notes(record: Record, table: TableRecord) -> list[str]:
     log = record.logs.get(table.log)
-    found = (
-        [] if log is None else [f"Protocol: {log.protocol}; {log.sizes[2]:,} test samples, {log.new:,} of new items."]
-    )
-    found += [] if log is None else [f"Leakage check: {line}" for line in log.leakage]
+    found = []
+    if log is not None:
+        found.append(f"Protocol: {log.protocol}; {log.sizes[2]:,} test samples, {log.new:,} of new items.")
+        found.append(f"{log.leakage[:1].upper()}{log.leakage[1:]}.")
     found += [table.note] if table.note else []
     if record.suite.paper and table.table in paper.REMARKS:
         found.append(paper.REMARKS[table.table])
