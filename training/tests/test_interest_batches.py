@@ -16,6 +16,7 @@ from rapport_edge.errors import SettingsError
 from rapport_training.interest.batch import PADDING, Field
 from rapport_training.interest.data.batches import batch_count, batches
 from rapport_training.interest.data.content_table import InMemoryContent
+from rapport_training.interest.data.epoch_order import EpochOrder
 from rapport_training.interest.data.prepare import prepare
 from rapport_training.interest.data.prepared import PreparedLog
 from rapport_training.interest.data.prepared_writer import About, Catalogue, PreparedWriter
@@ -86,6 +87,34 @@ def test_a_permutation_follows_from_the_seed_and_can_be_entered_anywhere(prepare
     assert read(1, start_batch=5) == read(1)[5:]
     assert len(read(1)) == batch_count(len(prepared.samples("train")), 32, training=True)
     assert sorted(chain(*read(1))) == sorted(chain(*read(None))), "every sample once"
+
+
+@given(
+    rows=st.integers(0, 120),
+    group=st.integers(1, 20),
+    window=st.integers(1, 4),
+    seed=st.integers(0, 3),
+    step=st.integers(1, 50),
+)
+def test_an_epoch_larger_than_memory_has_every_row_once_and_reads_few_groups_at_a_time(rows, group, window, seed, step):
+    order = EpochOrder(rows, seed, group, window)
+    taken = [order.take(first, min(first + step, rows)) for first in range(0, rows, step)]
+    whole = EpochOrder(rows, seed, group, window).take(0, rows)
+    assert np.concatenate([*taken, []]).tolist() == whole.tolist()
+    assert sorted(whole.tolist()) == list(range(rows))
+    place = 0
+    while place < rows:
+        first_groups = list(dict.fromkeys((whole[place:] // group).tolist()))[:window]
+        size = sum(min(group, rows - one * group) for one in first_groups)
+        if len(set((whole[place : place + size] // group).tolist())) > window:
+            raise AssertionError("a window reads more groups than it may")
+        place += size
+
+
+def test_one_window_is_shuffled_as_a_whole():
+    order = EpochOrder(1000, 0, group_rows=10).take(0, 1000)
+    assert abs(np.corrcoef(order, np.arange(1000))[0, 1]) < 0.1
+    assert len(set((order[:10] // 10).tolist())) > 5
 
 
 def test_only_the_batchs_items_are_looked_up_and_land_in_their_places(prepared):

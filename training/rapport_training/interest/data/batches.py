@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.batch import PADDING, Batch, ContentRows
 from rapport_training.interest.data.content_table import ContentTable
+from rapport_training.interest.data.epoch_order import EpochOrder
 from rapport_training.interest.data.prepared import PreparedLog, Samples, Split
 
 _SECONDS_PER_DAY: Final = 86_400.0
@@ -48,7 +49,7 @@ def batches(  # noqa: PLR0913 - what makes a batch, each with a default
         batch_size: samples of a step, of all ranks together.
         history_length: how many of the most recent behaviours are kept.
         seed: None for the order of the file, every sample once. Otherwise a permutation that depends on the seed and
-            nothing else, and an end that suits training: see `batch_count`.
+            nothing else (`EpochOrder`), and an end that suits training: see `batch_count`.
         content: where the embeddings of the batch's items come from; each distinct item is looked up once.
         rank, world: this process's share of every batch. Shares of a training batch are equally long, so that the mean
             of the ranks' mean losses is the batch's.
@@ -62,11 +63,11 @@ def batches(  # noqa: PLR0913 - what makes a batch, each with a default
     if seed is not None and batch_size % world:
         raise SettingsError(f"a batch of {batch_size} cannot be shared equally among {world} processes")
     samples = prepared.samples(split)
-    order = None if seed is None else np.random.default_rng(seed).permutation(len(samples))
+    order = None if seed is None else EpochOrder(len(samples), seed)
     last = _usable(len(samples), batch_size, world, training=seed is not None)
     for first in range(start_batch * batch_size, last, batch_size):
         rows = _share(first, min(first + batch_size, last), rank, world)
-        picked = samples.take(slice(rows.start, rows.stop) if order is None else order[rows.start : rows.stop])
+        picked = samples.take(slice(rows.start, rows.stop) if order is None else order.take(rows.start, rows.stop))
         yield _batch(prepared, picked, history_length, content)
 
 

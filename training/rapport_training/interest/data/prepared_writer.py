@@ -155,19 +155,30 @@ class PreparedWriter:
 
     def _seen_in_training(self, items: int, users: int) -> Seen:
         targets, trained_users = np.zeros(items, np.bool_), np.zeros(users, np.bool_)
-        sequence = map_array(self._folder / "sequence.npy")
-        # Histories as brackets: a behaviour is in one where more have opened than closed.
-        opened = np.zeros(len(sequence) + 1, np.int32)
         columns = {name: self._map("train", name) for name in ("item", "user", "start", "end")}
+        # On disk, because it is as long as the sequence.
+        scratch = self._folder / "opened.tmp"
+        opened = np.memmap(scratch, np.int32, "w+", shape=(self.sequence_length + 1,))
         for first in range(0, len(columns["item"]), _CHUNK):
             part = {name: values[first : first + _CHUNK] for name, values in columns.items()}
             targets[part["item"]] = True
             trained_users[part["user"]] = True
             np.add.at(opened, part["start"], 1)
             np.add.at(opened, part["end"], -1)
-        seen = targets.copy()
-        seen[sequence[np.cumsum(opened[:-1], dtype=np.int32) > 0]] = True
+        seen = targets | self._in_brackets(opened, items)
+        del opened
+        scratch.unlink()
         return Seen(targets, seen, trained_users)
+
+    def _in_brackets(self, opened: NDArray[np.int32], items: int) -> NDArray[np.bool_]:
+        """Items of the sequence at places where more histories have begun than ended."""
+        sequence = map_array(self._folder / "sequence.npy")
+        seen, depth = np.zeros(items, np.bool_), 0
+        for first in range(0, len(sequence), _CHUNK):
+            depths = depth + np.cumsum(opened[first : min(first + _CHUNK, len(sequence))], dtype=np.int64)
+            seen[sequence[first : first + _CHUNK][depths > 0]] = True
+            depth = int(depths[-1])
+        return seen
 
     def _write_cold(self) -> None:
         for split, files in self._columns.items():
