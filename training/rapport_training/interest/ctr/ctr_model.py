@@ -32,6 +32,8 @@ class CtrModel(nn.Module):
     recipe says so.
 
     Attributes:
+        recipe: what it computes.
+        content_dim: D; None where there is no content.
         item_values: (items, columns) int64, the fields of every item.
         user_values: (users, columns) int64.
     """
@@ -62,7 +64,7 @@ class CtrModel(nn.Module):
         super().__init__()
         if recipe.uses_content and content_dim is None:
             raise SettingsError(f"recipe {recipe.name} has MIM's modules, which need content: name a --centre")
-        self.recipe = recipe
+        self.recipe, self.content_dim = recipe, content_dim
         self.item_fields, self.user_fields = tuple(item_fields), tuple(user_fields)
         self.register_buffer("item_values", torch.as_tensor(item_values).long())
         self.register_buffer("user_values", torch.as_tensor(user_values).long())
@@ -170,7 +172,7 @@ class CtrModel(nn.Module):
             parts.append(at.weighted(content.alpha, behaviours.history))
         if content is not None and modules.similarity:
             parts.append(similarity(content.alpha, at))
-        rows = len(behaviours.target)
+        rows = behaviours.target.shape[0]
         return self.deep(torch.cat([part.expand(rows, -1) for part in parts], dim=-1)), auxiliary
 
     def _embed_items(self, item: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:

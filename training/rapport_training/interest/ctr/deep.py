@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from rapport_training.interest.ctr.dropout import Dropout
 from rapport_training.interest.ctr.normalisation import BatchNorm, Dice
 
 
@@ -21,7 +22,7 @@ class DeepNetwork(nn.Module):
                 layers.append(BatchNorm(size))
             layers.append(Dice(size) if activation == "dice" else nn.ReLU())
             if dropout > 0:
-                layers.append(nn.Dropout(dropout))
+                layers.append(Dropout(dropout))
             inputs = size
         self.layers = nn.Sequential(*layers, nn.Linear(inputs, 1))
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from rapport_training.interest.ctr.segments import Spread, WeightedSum
+from rapport_training.interest.ctr.step_order import StepOrder
 
 
 class Packed:
@@ -46,6 +47,11 @@ class Packed:
     def flat(self) -> Tensor:
         """(N,) int64: place in a padded (B * L)."""
         return self.rows * self.width + self.columns
+
+    @cached_property
+    def steps(self) -> StepOrder:
+        """The order in which a recurrent network takes the behaviours."""
+        return StepOrder.of(self.lengths, self.starts, self.width)
 
     def unpad(self, values: Tensor) -> Tensor:
         """(B, L, ...) -> P (...)."""

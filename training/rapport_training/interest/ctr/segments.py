@@ -80,3 +80,21 @@ class Rows(torch.autograd.Function):
         starts = counts.cumsum(0) - counts
         order = torch.argsort(indexes, stable=True)
         return F.embedding_bag(order, gradient, starts, mode="sum"), None
+
+
+class Pick(torch.autograd.Function):
+    """(n, F) -> (N, F): some rows, none of them twice, so that gradients need no sums."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, indexes: Tensor) -> Tensor:
+        """`indexes` (N,) int64, all different."""
+        ctx.save_for_backward(indexes)
+        ctx.size = len(values)
+        return values.index_select(0, indexes)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Zero for rows that were not picked."""
+        (indexes,) = ctx.saved_tensors
+        zeros = gradients[0].new_zeros(ctx.size, *gradients[0].shape[1:])
+        return zeros.index_copy_(0, indexes, gradients[0]), None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rapport_training.interest.ctr.positions import Packed, Padded, Positions
+from rapport_training.interest.ctr.segments import Pick
 
 #: (b, L, F) inputs and (b, L) mask, True for tokens -> (b, L, G).
 Attention = Callable[[Tensor, Tensor], Tensor]
@@ -76,7 +77,7 @@ class PackedTokens:
             attention(part.unflatten(0, mask.shape), mask).flatten(0, 1)
             for part, mask in zip(parts, self._masks, strict=True)
         ]
-        return _FromSlots.apply(torch.cat(found), self._slot)
+        return Pick.apply(torch.cat(found), self._slot)
 
     def target(self, tokens: Tensor) -> Tensor:
         """The last B."""
@@ -96,7 +97,7 @@ class PaddedTokens:
 
     def join(self, history: Tensor, target: Tensor) -> Tensor:
         """Target, then behaviours; one history may belong to many targets."""
-        return torch.cat([target[:, None], history.expand(len(target), -1, -1)], dim=1)
+        return torch.cat([target[:, None], history.expand(target.shape[0], -1, -1)], dim=1)
 
     def attend(self, inputs: Tensor, attention: Attention) -> Tensor:
         """One attention for all."""
@@ -123,18 +124,3 @@ class _ToSlots(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return gradients[0].index_select(0, ctx.saved_tensors[0]), None, None
-
-
-class _FromSlots(torch.autograd.Function):
-    """(slots, F) -> (T, F)."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, slot: Tensor) -> Tensor:
-        ctx.save_for_backward(slot)
-        ctx.slots = len(values)
-        return values.index_select(0, slot)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        zeros = gradients[0].new_zeros(ctx.slots, gradients[0].shape[1])
-        return zeros.index_copy_(0, ctx.saved_tensors[0], gradients[0]), None

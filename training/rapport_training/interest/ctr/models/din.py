@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from rapport_training.interest.ctr.models.interest import Answer, Behaviours
@@ -32,8 +33,15 @@ class ActivationUnit(nn.Module):
 
     def forward(self, target: Tensor, history: Tensor, at: Positions) -> Tensor:
         """(B, E) and P (E) -> P, weights that are not normalised, as in Section 4.3."""
-        hidden = self.history(history) + self.product(history * at.spread(target)) + at.spread(self.target(target))
+        hidden = at.spread(self.target(target))
+        hidden = _plus(hidden, history, self.history.weight)
+        hidden = _plus(hidden, history * at.spread(target), self.product.weight)
         return self.output(self.layers(hidden))[..., 0]
+
+
+def _plus(base: Tensor, values: Tensor, weight: Tensor) -> Tensor:
+    """Base + W values; packed, without a tensor for the product."""
+    return torch.addmm(base, values, weight.t()) if values.ndim == 2 else base + values @ weight.t()
 
 
 class Din(nn.Module):

@@ -6,7 +6,7 @@ inputs' gates are one matrix product before the first step, and all weights' gra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,32 +14,8 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 from torch.nn import functional as F
 
-from rapport_training.interest.ctr.positions import Packed, Padded, Positions
-
-
-@dataclass(frozen=True)
-class StepOrder:
-    """Packed positions step by step: the first behaviour of every row, the second of those that have one, ...
-
-    Attributes:
-        positions: (N,) int64, packed positions in this order.
-        counts: rows that take part in each step.
-        row: (B,) int64, each row's place when the longest come first.
-    """
-
-    positions: Tensor
-    counts: list[int]
-    row: Tensor
-
-    @classmethod
-    def of(cls, at: Packed) -> StepOrder:
-        """The order for a batch."""
-        longest_first = torch.argsort(at.lengths, descending=True, stable=True)
-        steps = torch.arange(at.width, device=at.lengths.device)[:, None]
-        step, place = torch.nonzero(steps < at.lengths[longest_first], as_tuple=True)
-        counts = torch.bincount(step, minlength=at.width).tolist()
-        row = torch.empty_like(longest_first).scatter_(0, longest_first, torch.arange(len(at.lengths)).to(step))
-        return cls(at.starts[longest_first][place] + step, [count for count in counts if count], row)
+from rapport_training.interest.ctr.positions import Padded, Positions
+from rapport_training.interest.ctr.segments import Pick
 
 
 class AttentionalGru(nn.Module):
@@ -69,14 +45,12 @@ class AttentionalGru(nn.Module):
         """
         if isinstance(at, Padded):
             return self._padded(values, attention, at)
-        order = StepOrder.of(at)
-        gates = self.inputs(values)[order.positions]
-        weights = None if attention is None else attention[order.positions]
-        batch = len(at.lengths)
-        states, last = _Steps.apply(gates, self.hidden.weight, self.hidden.bias, weights, order.counts, batch)
-        back = torch.empty_like(order.positions)
-        back[order.positions] = torch.arange(len(back), device=back.device)
-        return states[back], last[order.row]
+        order = at.steps
+        gates = self.inputs(Pick.apply(values, order.positions))
+        weights = None if attention is None else Pick.apply(attention, order.positions)
+        states = _Steps.apply(gates, self.hidden.weight, self.hidden.bias, weights, order.counts)
+        last = states.new_zeros(len(at.lengths), self.size).index_copy(0, order.rows, Pick.apply(states, order.last))
+        return Pick.apply(states, order.places), last
 
     def _padded(self, values: Tensor, attention: Tensor | None, at: Padded) -> tuple[Tensor, Tensor]:
         """The same step by step, for exporters: as a scan, whose length need not be known."""
@@ -108,66 +82,73 @@ class _Steps(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        gates: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        attention: Tensor | None,
-        counts: list[int],
-        batch: int,
-    ) -> tuple[Tensor, Tensor]:
+        ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, attention: Tensor | None, counts: list[int]
+    ) -> Tensor:
+        """(N, 3 H) gates of the inputs in step order -> (N, H) states."""
         size = weight.shape[1]
-        state = gates.new_zeros(batch, size)
-        before, states, candidates, hidden_part = (gates.new_empty(len(gates), size) for _ in range(4))
-        both = gates.new_empty(len(gates), 2 * size)
+        hidden, both = torch.empty_like(gates), gates.new_empty(len(gates), 2 * size)
+        candidates, states = gates.new_empty(len(gates), size), gates.new_empty(len(gates), size)
         transposed, start = weight.t(), 0
+        state = gates.new_zeros(counts[0] if counts else 0, size)
         for count in counts:
-            rows = slice(start, start + count)
-            old = state[:count]
-            before[rows] = old
-            hidden = torch.addmm(bias, old, transposed)
-            gate = torch.add(gates[rows, : 2 * size], hidden[:, : 2 * size], out=both[rows]).sigmoid_()
-            hidden_part[rows] = hidden[:, 2 * size :]
-            new = torch.addcmul(gates[rows, 2 * size :], gate[:, size:], hidden[:, 2 * size :], out=candidates[rows])
-            new.tanh_()
+            rows, old = slice(start, start + count), state[:count]
+            inputs, own = gates[rows], hidden[rows]
+            torch.addmm(bias, old, transposed, out=own)
+            gate = torch.add(inputs[:, : 2 * size], own[:, : 2 * size], out=both[rows]).sigmoid_()
+            new = candidates[rows]
+            torch.addcmul(inputs[:, 2 * size :], gate[:, size:], own[:, 2 * size :], out=new).tanh_()
             update = gate[:, :size] if attention is None else gate[:, :size] * attention[rows, None]
-            old.add_(update * (new - old))
-            states[rows] = old
+            state = torch.lerp(old, new, update, out=states[rows])
             start += count
-        ctx.save_for_backward(weight, attention, before, both, candidates, hidden_part)
+        ctx.save_for_backward(weight, attention, both, candidates, hidden, states)
         ctx.counts = counts
-        return states, state
+        return states
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        weight, attention, before, both, candidates, hidden_part = ctx.saved_tensors
+        """All that does not depend on the gradient of later steps is computed for all steps at once."""
+        weight, attention, both, candidates, hidden, states = ctx.saved_tensors
         size = weight.shape[1]
-        of_states, of_state = gradients[0], gradients[1].clone()
-        of_gates = torch.empty(len(before), 3 * size, dtype=before.dtype, device=before.device)
-        of_hidden = torch.empty_like(of_gates)
-        of_attention = None if attention is None else torch.empty_like(attention)
-        # What does not depend on the gradient is computed for all steps at once.
+        before = _before(states, ctx.counts)
         update, reset = both[:, :size], both[:, size:]
-        slope = both * (1 - both)
-        change = candidates - before
-        by_update = change * slope[:, :size]
         strength = update if attention is None else update * attention[:, None]
-        by_candidate = strength * (1 - candidates * candidates)
-        by_reset = hidden_part * slope[:, size:]
-        keep = 1 - strength
-        end = len(before)
-        for count in reversed(ctx.counts):
-            rows = slice(end - count, end)
-            gradient = of_state[:count].add_(of_states[rows])
-            candidate = torch.mul(gradient, by_candidate[rows], out=of_gates[rows, 2 * size :])
-            of_update = torch.mul(gradient, by_update[rows], out=of_gates[rows, :size])
-            if of_attention is not None:
-                assert attention is not None
-                torch.linalg.vecdot(gradient, change[rows] * update[rows], out=of_attention[rows])
-                of_update.mul_(attention[rows, None])
-            torch.mul(candidate, by_reset[rows], out=of_gates[rows, size : 2 * size])
-            of_hidden[rows, : 2 * size] = of_gates[rows, : 2 * size]
-            torch.mul(candidate, reset[rows], out=of_hidden[rows, 2 * size :])
-            gradient.mul_(keep[rows]).addmm_(of_hidden[rows], weight)
-            end -= count
-        return of_gates, of_hidden.t() @ before, of_hidden.sum(dim=0), of_attention, None, None
+        change = candidates - before
+        by_candidate = strength * (1 - candidates.square())
+        # What a state's gradient is multiplied with, for the gradients of the hidden part's three gates.
+        factors = torch.stack(
+            [
+                change * strength * (1 - update),
+                by_candidate * hidden[:, 2 * size :] * reset * (1 - reset),
+                by_candidate * reset,
+            ],
+            dim=1,
+        )
+        of_states = gradients[0].clone(memory_format=torch.contiguous_format)
+        of_hidden = _back(of_states, factors, 1 - strength, weight, ctx.counts)
+        of_gates = torch.cat([of_hidden[:, : 2 * size], of_states * by_candidate], dim=1)
+        of_attention = None if attention is None else torch.linalg.vecdot(of_states, change * update)
+        return of_gates, of_hidden.t() @ before, of_hidden.sum(dim=0), of_attention, None
+
+
+def _before(states: Tensor, counts: list[int]) -> Tensor:
+    """(N, H): the state that each step began with."""
+    parts, start = [states.new_zeros(counts[0] if counts else 0, states.shape[1])], 0
+    for count, following in pairwise(counts):
+        parts.append(states[start : start + following])
+        start += count
+    return torch.cat(parts)
+
+
+def _back(of_states: Tensor, factors: Tensor, keep: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
+    """The last step first. Adds to `of_states` what comes from later steps; returns (N, 3 H), the hidden parts'."""
+    of_hidden = torch.empty_like(factors)
+    flat = of_hidden.flatten(1)
+    carried = of_states.new_zeros(counts[0] if counts else 0, of_states.shape[1])
+    end = len(of_states)
+    for count in reversed(counts):
+        rows, later = slice(end - count, end), carried[:count]
+        gradient = of_states[rows].add_(later)
+        torch.mul(gradient[:, None], factors[rows], out=of_hidden[rows])
+        torch.mul(gradient, keep[rows], out=later).addmm_(flat[rows], weight)
+        end -= count
+    return flat
