@@ -22,7 +22,7 @@ encoders:
 encoder_notes: {plain: nothing was trained}
 models:
   din: {label: DIN, recipe: CTR}
-  sim: {label: SIM, recipe: CTR, change: {model: sim, top_k: 4}}
+  sim: {label: SIM, recipe: CTR, change: {model: sim, auxiliary_weight: 1.0, top_k: 4}}
 base: sim
 seeds: [0, 1]
 tables:

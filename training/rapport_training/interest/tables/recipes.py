@@ -42,11 +42,18 @@ def changed(recipe: _T, change: Mapping[str, Any], where: str, load: Callable[[P
     except msgspec.ValidationError as error:
         raise SettingsError(f"{where}: change: {error}") from error
     if load is not None:
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / f"{where} with its changes"
-            path.write_bytes(msgspec.yaml.encode(found))
-            load(path)
+        _check(found, load, where)
     return found
+
+
+def _check(recipe: _T, load: Callable[[Path], _T], where: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{where}, with its changes"
+        path.write_bytes(msgspec.yaml.encode(recipe))
+        try:
+            load(path)
+        except SettingsError as error:
+            raise SettingsError(str(error).replace(f"{scratch}/", "")) from error
 
 
 def ctr_recipe(model: ModelPlan, change: Mapping[str, Any], *, seed: int, content: bool) -> CtrRecipe:
