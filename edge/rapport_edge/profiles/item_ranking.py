@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from rapport_edge.bundle import load_bundle
-from rapport_edge.errors import SettingsError
-from rapport_edge.ranking import InterestRanker, Item, RankedItem, create_ranker
+from rapport_edge.errors import RapportError, SettingsError
+from rapport_edge.ranking import ContentSource, InterestRanker, Item, RankedItem, create_ranker
 from rapport_edge.ranking.behaviour import history_of
 from rapport_edge.ranking.files import open_sources
 from rapport_edge.store import Consent, ProfileReader
@@ -46,13 +46,24 @@ class ItemRanking:
     Raises:
         BundleError: if the bundle is incomplete, altered, or no interest-ranker.
         SettingsError: if a centre is named without a bundle.
+        CentreError: if there is no such centre.
         RankingError: if the centre holds embeddings of another encoder.
     """
 
     def __init__(self, settings: RankSettings) -> None:
         if settings.centre and not settings.bundle_path:
             raise SettingsError("rank.centre names a representation centre, but rank.bundle_path no ranker to use it")
-        self._ranker = _ranker(settings)
+        self._sources = open_sources(settings.centre)
+        try:
+            self._ranker = _ranker(settings.bundle_path, self._sources)
+        except RapportError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Lets go of the representation centre."""
+        for source in self._sources:
+            source.close()
 
     @property
     def obstacle(self) -> str:
@@ -94,8 +105,7 @@ def _remark(consent: Consent, with_history: bool) -> str:
     return "" if with_history else "ranked as for somebody unknown: the person has no history yet"
 
 
-def _ranker(settings: RankSettings) -> InterestRanker | None:
-    if not settings.bundle_path:
+def _ranker(bundle_path: str, sources: Sequence[ContentSource]) -> InterestRanker | None:
+    if not bundle_path:
         return None
-    bundle = load_bundle(Path(settings.bundle_path).expanduser())
-    return create_ranker(bundle, sources=open_sources(settings.centre))
+    return create_ranker(load_bundle(Path(bundle_path).expanduser()), sources=sources)

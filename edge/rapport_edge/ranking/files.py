@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from rapport_edge.ranking.content import ContentSource
 from rapport_edge.ranking.items import Item, RankingError
+
+if TYPE_CHECKING:
+    from rapport_edge.representation import CentreReader
 
 ItemT = TypeVar("ItemT", bound=Item)
 
@@ -42,11 +44,11 @@ def read_user(given: str) -> dict[str, tuple[str, ...]]:
     return values
 
 
-def open_sources(centre: str) -> tuple[ContentSource, ...]:
-    """The representation centre that somebody names; none for an empty name.
+def open_sources(centre: str) -> tuple[CentreReader, ...]:
+    """The representation centre that somebody names; none for an empty name. Who opens it closes it.
 
     Raises:
-        RapportError: if there is none at that place.
+        CentreError: if there is none at that place.
     """
     if not centre:
         return ()

@@ -53,6 +53,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._people: PersonManager | None = None
         self._topics: ProfileTopics | None = None
         self._person_topics: PersonTopics | None = None
+        self._models: Models | None = None
         self._offers: ProfileServices | None = None
         self._interactions: InteractionInput | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
@@ -88,11 +89,14 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
             self._diagnostics.close()
         if self._store is not None:
             self._store.close()
+        if self._models is not None:
+            self._models.ranking.close()
+        self._models = None
         self._diagnostics = self._store = self._people = None
 
     def start(self) -> None:
         """Opens topics and services."""
-        assert self._store is not None and self._people is not None
+        assert self._store is not None and self._people is not None and self._models is not None
         self._topics = ProfileTopics(self)
         if rep155.is_installed():
             from rapport_ros.person_topics import PersonTopics
@@ -230,8 +234,8 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
 
     def _report(self) -> Report:
         with self._lock:
-            people = self._people
-            assert people is not None
+            people, models = self._people, self._models
+            assert people is not None and models is not None
             values: dict[str, Any] = {
                 "persons in view": len(people.in_view),
                 "estimates Hz": self._estimates.rate(),
@@ -240,8 +244,8 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
                 "persons not written yet": people.unsaved,
                 "last store failure": people.store_calls.last_failure or "none",
                 "recogniser": self._settings.recognizer_bundle or "none",
-                "search by sentence": self._models.search.obstacle or "ready",
-                "ranking of items": self._models.ranking.obstacle or "ready",
+                "search by sentence": models.search.obstacle or "ready",
+                "ranking of items": models.ranking.obstacle or "ready",
             }
             values |= {f"dropped {reason}": count for reason, count in self._drops.counts().items()}
             if people.store_calls.last_failure:
