@@ -105,7 +105,7 @@ def new_language_tower(settings: Language, titles: Sequence[str]) -> LanguageTow
             read_pieces(Path(settings.vocabulary)) if settings.vocabulary else wordpieces_of(titles, settings.words)
         )
         tokenizer = tokenizer_of(pieces)
-        return LanguageTower(_compact(settings, len(pieces)), tokenizer, settings.max_length, settings.pooling)
+        return LanguageTower(_compact(settings, len(pieces)), tokenizer, settings.max_length, _pooling(settings))
     try:
         tokenizer = AutoTokenizer.from_pretrained(settings.model)
         if settings.random_weights:
@@ -115,7 +115,7 @@ def new_language_tower(settings: Language, titles: Sequence[str]) -> LanguageTow
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0][:300]
         raise SettingsError(f"transformers cannot load the language model {settings.model!r}: {reason}") from error
-    return LanguageTower(model, tokenizer, settings.max_length, settings.pooling)
+    return LanguageTower(model, tokenizer, settings.max_length, _pooling(settings))
 
 
 def save_language(tower: LanguageTower, folder: Path) -> None:
@@ -135,7 +135,13 @@ def saved_language_tower(settings: Language, folder: Path) -> LanguageTower:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{folder} holds no language model's configuration: {error}") from error
-    return LanguageTower(AutoModel.from_config(config), tokenizer, settings.max_length, settings.pooling)
+    return LanguageTower(AutoModel.from_config(config), tokenizer, settings.max_length, _pooling(settings))
+
+
+def _pooling(settings: Language) -> Pooling | None:
+    """The first token of a BERT with random weights has read nothing yet, and all titles would look alike."""
+    compact_bert = settings.model in COMPACT and settings.model != "compact-gpt2"
+    return settings.pooling or ("mean" if compact_bert else None)
 
 
 def _compact(settings: Language, vocabulary: int) -> nn.Module:

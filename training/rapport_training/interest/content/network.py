@@ -29,8 +29,8 @@ class ContentNetwork(nn.Module):
     def __init__(self, recipe: ContentRecipe, vision: VisionTower, language: LanguageTower) -> None:
         super().__init__()
         self.vision, self.language, self.width = vision, language, recipe.width
-        self.image_projection = nn.Linear(vision.dimension, recipe.width, bias=False)
-        self.text_projection = nn.Linear(language.dimension, recipe.width, bias=False)
+        self.image_projection = nn.Linear(vision.dimension, recipe.width)
+        self.text_projection = nn.Linear(language.dimension, recipe.width)
         fusion = TensorFusion if recipe.csft.fusion == "tensor" else Concatenation
         self.fusion = fusion(recipe.width, recipe.width, recipe.hidden)
         self.output = nn.Sequential(nn.GELU(), nn.Linear(recipe.hidden, recipe.width))

@@ -54,8 +54,8 @@ class Language(_Settings, frozen=True, kw_only=True):
         vocabulary: for compact ones a file of WordPieces (vocab.txt); "" to build one from the catalogue's titles.
         words: most words of a vocabulary that is built.
         max_length: tokens of a title at most, with [CLS] and [SEP].
-        pooling: None for what the model was made for: CLS for BERT and BGE, the last token for GPT-2. BGE's vectors are
-            normalised, too; here every tower's are.
+        pooling: None for what the model was made for: CLS for BERT and BGE, the last token for GPT-2, the mean for
+            compact ones. BGE's vectors are normalised, too; here every tower's are.
     """
 
     model: str = "compact"

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.content.catalogue import Catalogue, read_catalogue
+from rapport_training.interest.content.centring import centre_projections
 from rapport_training.interest.content.csft.category_module import CategoryModule
 from rapport_training.interest.content.csft.module import CsftModule
 from rapport_training.interest.content.csft.pairs import interest_pairs
@@ -130,7 +131,9 @@ def _by_category(
 def _start(recipe: ContentRecipe, log: BehaviourLog, start: Path | None) -> tuple[ContentNetwork, Catalogue]:
     """The plain network, or a pre-trained one with a new fusion."""
     if start is None:
-        return plain_network(recipe, log)
+        network, catalogue = plain_network(recipe, log)
+        centre_projections(network, catalogue, recipe.seed)
+        return network, catalogue
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     before, record = load_content_recipe(start / "recipe.yaml"), read_record(start, ContentRecord)
     differing = [name for name in ("vision", "language", "width") if getattr(before, name) != getattr(recipe, name)]
@@ -139,7 +142,10 @@ def _start(recipe: ContentRecipe, log: BehaviourLog, start: Path | None) -> tupl
     language = saved_language_tower(recipe.language, start / LANGUAGE)
     network = untrained_network(recipe, language)
     load_weights(network, checkpoint_of(start, before, record), but=("fusion.", "output.", "logit_scale"))
-    return network, read_catalogue(log, language, recipe.vision.image_size)
+    catalogue = read_catalogue(log, language, recipe.vision.image_size)
+    if record.vector == "features":
+        centre_projections(network, catalogue, recipe.seed)
+    return network, catalogue
 
 
 def _digest(start: Path) -> str:

@@ -17,6 +17,7 @@ from rapport_training.demographic.module import MAX_LOGIT_SCALE
 from rapport_training.demographic.pixels import normalise
 from rapport_training.distributed import gather, rank, world_size
 from rapport_training.interest.content.catalogue import Catalogue
+from rapport_training.interest.content.centring import centre_projections
 from rapport_training.interest.content.language import Titles
 from rapport_training.interest.content.network import ContentNetwork
 from rapport_training.interest.content.pretraining.masked_language import HiddenTokens, MaskedLanguage
@@ -68,7 +69,9 @@ class PretrainingModule(pl.LightningModule):
         self.masked_image, self._tokens = head, tokens
 
     def on_train_epoch_start(self) -> None:
-        """Dropout of published towers draws by chance: a resumed run must draw the same."""
+        """Dropout of published towers draws by chance: a resumed run must draw the same. DMA starts centred."""
+        if self.current_epoch == self.recipe.pretraining.dda_epochs:
+            centre_projections(self.network, self._catalogue, self.recipe.seed)
         torch.manual_seed((self.recipe.seed * 100_003 + self.current_epoch) * 1009 + rank())
 
     def training_step(self, rows: Tensor, _: int) -> Tensor:
