@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from behaviour_logs import Event, write_events
 from hypothesis import given, settings
@@ -12,7 +16,8 @@ from hypothesis import strategies as st
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.batch import UNKNOWN
 from rapport_training.interest.data.errors import LogError
-from rapport_training.interest.data.log_writer import About, write_log
+from rapport_training.interest.data.log import BehaviourLog
+from rapport_training.interest.data.log_writer import About, LogWriter, write_log
 from rapport_training.interest.data.prepare import prepare
 from rapport_training.interest.data.prepared import SPLITS, PreparedLog
 from rapport_training.interest.data.settings import PrepareSettings
@@ -233,10 +238,54 @@ def test_an_empty_split_and_a_log_out_of_order_are_refused(tmp_path):
     with pytest.raises(LogError, match="the split train, validation would be empty"):
         prepare(log, PrepareSettings(), tmp_path / "out")
     log = write_events(tmp_path / "log", RATINGS)
-    events = pa.parquet.read_table(log.path / "events.parquet")
-    pa.parquet.write_table(events.take(list(range(9, -1, -1))), log.path / "events.parquet")
+    events = pq.read_table(log.path / "events.parquet")
+    pq.write_table(events.take(list(range(9, -1, -1))), log.path / "events.parquet")
     with pytest.raises(LogError, match="not sorted by time"):
         prepare(log, PrepareSettings(), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "values", "message"),
+    [
+        ("events", "label", [float("nan")] * 10, "an event has no label, or NaN"),
+        ("events", "item", ["z"] * 10, "names a user or an item that the log does not have"),
+        ("events", "time", [None] * 10, "an event has no time"),
+        ("items", "id", ["a"] * 10, "two items have the same id"),
+    ],
+)
+def test_a_log_that_another_program_wrote_wrongly_is_refused(tmp_path, table, column, values, message):
+    path = write_events(tmp_path / "log", RATINGS).path / f"{table}.parquet"
+    content = pq.read_table(path)
+    place = content.schema.get_field_index(column)
+    pq.write_table(content.set_column(place, content.schema[place], pa.array(values, content.schema[place].type)), path)
+    with pytest.raises(LogError, match=message):
+        prepare(BehaviourLog.open(tmp_path / "log"), PrepareSettings(), tmp_path / "out")
+
+
+def peak_of(blocks: int, folder: Path) -> tuple[int, int]:
+    """(samples, bytes that numpy held at most) of a log of so many times 50,000 events."""
+
+    def fill(writer: LogWriter) -> None:
+        rng = np.random.default_rng(0)
+        ids = pa.array(np.arange(2000).astype(str))
+        for _ in range(blocks):
+            user, item = (ids.take(pa.array(rng.integers(0, 2000, 50_000))) for _ in range(2))
+            writer.add_events(user=user, item=item, time=rng.integers(0, 10**9, 50_000))
+
+    log = write_log(About("test"), fill, folder / "log")
+    tracemalloc.start()
+    prepared = prepare(log, PrepareSettings(negatives=1), folder / "out", part_events=50_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return sum(prepared.record.rows.values()), peak
+
+
+def test_memory_does_not_grow_with_the_number_of_events(tmp_path):
+    peak_of(1, tmp_path / "warm")  # what is imported on the way
+    few, small = peak_of(2, tmp_path / "few")
+    many, large = peak_of(10, tmp_path / "many")
+    assert many > 4.9 * few
+    assert large < 1.3 * small, f"{few} samples took {small >> 20} MiB, {many} took {large >> 20} MiB"
 
 
 def test_damaged_samples_are_refused(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,12 +38,10 @@ class ArrayFile:
         self.rows += len(values)
 
     def close(self) -> None:
-        """Writes the length and waits until all is on the disk."""
+        """Writes the length."""
         self._file.seek(0)
         self._write_header()
         assert self._file.tell() == self._start, "numpy's header grew"
-        self._file.flush()
-        os.fsync(self._file.fileno())
         self._file.close()
 
     def _write_header(self) -> None:

@@ -149,7 +149,10 @@ class Partitioner:
         return events
 
     def _flags(self, batch: pa.RecordBatch) -> dict[str, NDArray[np.bool_]]:
-        liked = batch["label"].to_numpy(zero_copy_only=False) >= self._threshold
+        label = batch["label"].to_numpy(zero_copy_only=False)
+        if np.isnan(label).any():
+            raise LogError(f"{self._log.path}: an event has no label, or NaN")
+        liked = label >= self._threshold
         sample = _is_one_of(batch["kind"], self._settings.sample_kinds)
         if self._settings.negatives:
             sample &= liked

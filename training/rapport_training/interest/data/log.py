@@ -97,14 +97,14 @@ class BehaviourLog:
 
     def event_batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Events by row group, sorted by time or order; one group is in memory at a time."""
-        path = self.path / "events.parquet"
-        with _reading(path), pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                yield from file.read_row_group(group, columns=columns).combine_chunks().to_batches()
+        return self._batches("events", columns)
 
     def item_batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Items by row group, for catalogues whose pictures are larger than memory."""
-        path = self.path / "items.parquet"
+        return self._batches("items", columns)
+
+    def _batches(self, name: str, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        path = self.path / f"{name}.parquet"
         with _reading(path), pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 yield from file.read_row_group(group, columns=columns).combine_chunks().to_batches()

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from rapport_edge.atomic import write_synced
 from rapport_edge.errors import ImageError
@@ -95,6 +96,7 @@ class LogWriter:
         self._described: dict[str, dict[str, None]] = {"items": {}, "users": {}}
         self._met: dict[str, dict[str, None]] = {"items": {}, "users": {}}
         self._events = 0
+        self._bar = tqdm(desc=about.name, unit="event", unit_scale=True, disable=None)
         self.dropped: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
 
@@ -128,6 +130,7 @@ class LogWriter:
         for name, column in (("users", "user"), ("items", "item")):
             self._met[name].update(dict.fromkeys(pc.unique(table[column]).to_pylist()))
         self._sort.add(table, table[key])
+        self._bar.update(len(table))
 
     def finish(self) -> LogRecord:
         """Sorts the events, adds items and users that only events name, and writes log.json."""
@@ -155,6 +158,7 @@ class LogWriter:
 
     def close(self) -> None:
         """Closes the files; harmless when they are."""
+        self._bar.close()
         for file in self._files.values():
             file.close()
 

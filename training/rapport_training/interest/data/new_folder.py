@@ -46,9 +46,17 @@ def new_folder(out: Path, mark: str, *, overwrite: bool) -> Iterator[Path]:
             folder = Path(scratch) / out.name
             folder.mkdir()
             yield folder
+            _sync(folder)
             if out.exists():
                 out.rename(Path(scratch) / "replaced")
             folder.rename(out)
         sync_folder(out.parent)
     except OSError as error:
         raise LogError(f"cannot write {out}: {error}") from error
+
+
+def _sync(folder: Path) -> None:
+    """Waits until all is on the disk: no name may outlive a power cut without its content."""
+    for path in sorted(folder.rglob("*")):
+        sync_folder(path)
+    sync_folder(folder)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
+from rapport_training.interest.batch import FIRST
 from rapport_training.interest.data.catalogue import catalogue
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.event_partitions import PART_EVENTS, Partitioner, Parts, Survey
@@ -58,7 +59,7 @@ def prepare(
         partitioner = Partitioner(log, settings, part_events)
         survey = partitioner.survey()
         _check_survey(survey, log, settings)
-        items, users = (Vocabulary(table["id"].to_pylist()) for table in (log.items(["id"]), log.users(["id"])))
+        items, users = _vocabularies(log)
         parts = partitioner.part(folder, items, users, survey.samples)
         created = _created(log, parts)
         with PreparedWriter(folder, timed=log.record.timed) as writer:
@@ -143,6 +144,17 @@ def _check_survey(survey: Survey, log: BehaviourLog, settings: PrepareSettings) 
     if not settings.negatives and survey.liked in (0, survey.samples):
         which = "liked" if survey.liked else "not liked"
         raise SettingsError(f"all {survey.samples} events of {log.name} are {which}: sample --negatives, such as 1")
+
+
+def _vocabularies(log: BehaviourLog) -> tuple[Vocabulary, Vocabulary]:
+    """Indexes by id: row r of the log's table has index r + 2."""
+    found = []
+    for name, table in (("items", log.items(["id"])), ("users", log.users(["id"]))):
+        vocabulary = Vocabulary(table["id"].to_pylist())
+        if len(vocabulary) != len(table) + FIRST:
+            raise LogError(f"{log.path}: two {name} have the same id")
+        found.append(vocabulary)
+    return found[0], found[1]
 
 
 def _created(log: BehaviourLog, parts: Parts) -> NDArray[np.int64]:
