@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,11 @@ from rapport_edge.ranking.tables import RankerTables, ranker_manifest
 from rapport_edge.ranking.vocabulary import rows_of
 
 SECONDS_PER_DAY: Final = 86400.0
+#: Candidates of one run of the network. A person's history goes with each run; what a run computes of all pairs of
+#: candidate and event stays in the processor's cache, and a large catalogue needs no more memory than a small one.
+AT_ONCE: Final = 64
+#: Inputs with a row per candidate.
+OF_CANDIDATES: Final = ("items", "item_content")
 #: The user field that holds the id itself, where a model has it.
 USER: Final = "user"
 
@@ -148,8 +154,9 @@ class InterestRanker:
 
     def _scores(self, feeds: Mapping[str, NDArray[Any]], items: Sequence[Item]) -> FloatArray:
         started = time.perf_counter()
-        scores = np.asarray(self._engine.run(feeds)[0], dtype=np.float32)
+        parts = [self._engine.run(part)[0] for part in _parts(feeds, len(items))]
         self.network_seconds = time.perf_counter() - started
+        scores = np.concatenate(parts).astype(np.float32, copy=False)
         if scores.shape != (len(items),):
             raise ModelError(f"the ranker gives {list(scores.shape)} scores for {len(items)} items; it is damaged")
         bad = np.flatnonzero(~np.isfinite(scores))
@@ -172,6 +179,13 @@ class InterestRanker:
         return RankedItem(
             rank=rank, id=item.id, title=item.title, score=score, known=known, nearest=nearest, reason=reason
         )
+
+
+def _parts(feeds: Mapping[str, NDArray[Any]], count: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """The same inputs with at most `AT_ONCE` candidates each."""
+    bounds = np.linspace(0, count, -(-count // AT_ONCE) + 1).astype(int)
+    for start, end in pairwise(bounds):
+        yield {**feeds, **{name: feeds[name][start:end] for name in OF_CANDIDATES if name in feeds}}
 
 
 def _ages(events: Sequence[Event], now: float) -> FloatArray:

@@ -106,6 +106,15 @@ def test_candidates_count_once_and_the_limit_holds(ranker):
     assert ranker.rank([Event(id="stars")], []) == []
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+def test_many_candidates_score_as_one_by_one(ranker, count):
+    vectors = np.random.default_rng(count).standard_normal((count, DIM)).astype(np.float32)
+    asked = [Item(id=str(n), content=tuple(vector.tolist())) for n, vector in enumerate(vectors)]
+    history = [Event(id="stars"), Event(id="soup")]
+    together = {item.id: item.score for item in ranker.rank(history, asked)}
+    assert together == pytest.approx({item.id: ranker.rank(history, [item])[0].score for item in asked}, abs=1e-6)
+
+
 def test_items_of_equal_score_keep_their_order(ranker):
     asked = [Item(id=name) for name in "zax"]
     assert ids(ranker.rank([], asked)) == ["z", "a", "x"]
@@ -244,7 +253,7 @@ def test_a_manifest_that_is_wrong_in_itself_is_refused(tmp_path, change, reason)
 
 
 def test_a_damaged_model_is_named(ranker, monkeypatch):
-    monkeypatch.setattr(ranker._engine, "run", lambda feeds: [np.full(5, np.nan, np.float32)])
+    monkeypatch.setattr(ranker._engine, "run", lambda feeds: [np.full(len(feeds["items"]), np.nan, np.float32)])
     with pytest.raises(ModelError, match="score of item 'stars' is not finite"):
         ranker.rank([])
 
