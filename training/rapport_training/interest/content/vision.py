@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,5 +88,4 @@ def _expected_pixels(trunk: nn.Module, *, random: bool) -> Pixels:
 
 
 def _like(name: str) -> str:
-    near = timm.list_models(f"{name.split('_', maxsplit=1)[0]}*")
-    return ", ".join(near[:5]) or "resnet50, convnextv2_atto"
+    return ", ".join(get_close_matches(name, timm.list_models(), 3)) or "resnet50, convnextv2_atto"
