@@ -20,7 +20,12 @@ from rapport_edge.representation.errors import CentreError
 KEY_BYTES: Final = 16
 
 _LONG: Final = b"\x80"
-_LAST_BYTE: Final = np.uint64(56)
+_LAST_BYTE: Final = np.array(56, np.uint64)
+# Arrays without dimensions: NumPy combines them with others in half the time that its scalars take.
+_HALF: Final = np.array(32, np.uint64)
+_MIX: Final = tuple(
+    np.array(factor, np.uint64) for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53, 0x9E3779B97F4A7C15)
+)
 #: (17, 2) uint64: row k keeps the first k bytes of 16.
 _MASKS: Final = np.frombuffer(b"".join(b"\xff" * k + bytes(16 - k) for k in range(17)), "<u8").reshape(-1, 2)
 
@@ -84,12 +89,14 @@ def checked_ids(ids: Sequence[str]) -> None:
 
 def hash_words(words: Words, seed: int = 0) -> Words:
     """(n,) uint64 hashes of (n, 2) keys: multiplications and shifts, as in MurmurHash3's finaliser."""
-    mixed = words[:, 0] * np.uint64(0xFF51AFD7ED558CCD)
-    mixed ^= mixed >> np.uint64(32)
-    mixed += words[:, 1] + np.uint64(seed)
-    mixed *= np.uint64(0xC4CEB9FE1A85EC53)
-    mixed ^= mixed >> np.uint64(32)
-    mixed *= np.uint64(0x9E3779B97F4A7C15)
+    mixed = words[:, 0] * _MIX[0]
+    mixed ^= mixed >> _HALF
+    mixed += words[:, 1]
+    if seed:
+        mixed += np.array(seed, np.uint64)
+    mixed *= _MIX[1]
+    mixed ^= mixed >> _HALF
+    mixed *= _MIX[2]
     hashes: Words = mixed
     return hashes
 

@@ -9,7 +9,6 @@ memory several times.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -25,9 +24,10 @@ _MAX_PILOT: Final = 1 << 16
 #: Slots tried at a time.
 _BLOCK: Final = 1 << 18
 
-_HALF: Final = np.uint64(32)
-_PILOT: Final = np.uint64(0xD6E8FEB86659FD93)
-_SPREAD: Final = np.uint64(0xA0761D6478BD642F)
+# Arrays without dimensions: NumPy combines them with others in half the time that its scalars take.
+_HALF: Final = np.array(32, np.uint64)
+_PILOT: Final = np.array(0xD6E8FEB86659FD93, np.uint64)
+_SPREAD: Final = np.array(0xA0761D6478BD642F, np.uint64)
 
 Pilots = NDArray[np.uint16]
 Slots = NDArray[np.int64]
@@ -37,7 +37,6 @@ class NoPlaceError(Exception):
     """Some bucket fits nowhere, as two keys with the same hash do; another seed separates them."""
 
 
-@dataclass(frozen=True)
 class PerfectHash:
     """Where keys lie.
 
@@ -46,16 +45,18 @@ class PerfectHash:
         slots: how many there are.
     """
 
-    pilots: Pilots
-    slots: int
+    def __init__(self, pilots: Pilots, slots: int) -> None:
+        self.pilots, self.slots = pilots, slots
+        self._count = np.array(slots, np.uint64)
+        self._shift = np.array(65 - len(pilots).bit_length(), np.uint64)
 
     def slots_of(self, hashes: Words) -> Slots:
         """(n,) int64: the one slot in which a key may lie; that it does lie there is for the caller to check."""
-        buckets = (hashes >> np.uint64(65 - len(self.pilots).bit_length())).view(np.int64)
+        buckets = (hashes >> self._shift).view(np.int64)
         mixed = self.pilots.take(buckets, mode="clip").astype(np.uint64)
         mixed *= _PILOT
         mixed ^= hashes
-        return _spread(mixed, self.slots)
+        return _spread(mixed, self._count)
 
 
 def build(hashes: Words) -> tuple[PerfectHash, Slots]:
@@ -79,14 +80,14 @@ def build(hashes: Words) -> tuple[PerfectHash, Slots]:
 
 def _place(hashes: Words, pilots: NDArray[np.uint16], slots: int) -> Slots:
     """Slots of hashes under pilots; shapes broadcast."""
-    return _spread((pilots * _PILOT) ^ hashes, slots)
+    return _spread((pilots * _PILOT) ^ hashes, np.array(slots, np.uint64))
 
 
-def _spread(mixed: Words, slots: int) -> Slots:
+def _spread(mixed: Words, slots: Words) -> Slots:
     """Numbers below `slots`, in place."""
     mixed *= _SPREAD
     mixed >>= _HALF
-    mixed *= np.uint64(slots)
+    mixed *= slots
     mixed >>= _HALF
     return mixed.view(np.int64)
 

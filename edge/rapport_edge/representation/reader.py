@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,13 +22,16 @@ _log = logging.getLogger(__name__)
 
 AUTHORITY: Final = "authority.db"
 
+#: Asking the system for a new version takes as long as looking up a hundred items.
+_LOOK_EVERY_S: Final = 0.01
+
 
 class EmbeddedReader:
     """Reads a centre beside its writer; threads may share it.
 
-    A lookup takes an item from the newest table, and what is not there from the authority, where it lies from the
-    moment on at which `put` returned. A replaced vector is seen with the next version, so that one version never
-    changes.
+    A lookup takes an item from the newest table, which it looks for every 10 ms, and what is not there from the
+    authority, where it lies from the moment on at which `put` returned. A replaced vector is seen with the next version,
+    so that one version never changes.
     """
 
     def __init__(self, folder: Path, encoder: str | None = None, *, verify: bool = True) -> None:
@@ -55,7 +59,7 @@ class EmbeddedReader:
             check_same(folder, layout, encoder)
             self._format = layout
             self._table: FrozenTable | None = None
-            self._seen = publication.stamp(folder)
+            self._looked, self._seen = time.monotonic(), publication.stamp(folder)
             self._map_newest()
         except BaseException:
             authority.close()
@@ -79,6 +83,7 @@ class EmbeddedReader:
     @property
     def table(self) -> FrozenTable | None:
         """The newest version, frozen: for reading in bulk. None before the first."""
+        self._looked = time.monotonic()
         if publication.stamp(self.folder) != self._seen:
             self._follow()
         return self._table
@@ -114,7 +119,7 @@ class EmbeddedReader:
             self._authority.close()
 
     def _complete(self, ids: Ids, keys: Keys) -> Rows:
-        table = self.table
+        table = self._table if time.monotonic() - self._looked < _LOOK_EVERY_S else self.table
         if table is None:
             rows = Rows(np.zeros((len(keys), self.dimension), np.float32), np.zeros(len(keys), np.bool_))
         else:
