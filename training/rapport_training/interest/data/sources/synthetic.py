@@ -23,7 +23,10 @@ from rapport_edge.errors import SettingsError
 from rapport_training.interest.data.log_writer import About, LogWriter
 from rapport_training.interest.data.sources.synthetic_content import StyleBook
 
+#: Looks of items, and what clicks follow in "content".
 STYLES: Final = 24
+#: What clicks follow in "noise": few enough that ids tell them within some epochs.
+CLUSTERS: Final = 8
 CATEGORIES: Final = 20
 _START: Final = 1_704_067_200  # 2024-01-01
 _DAY: Final = 86_400
@@ -46,16 +49,26 @@ class SyntheticSettings:
 
     Attributes:
         kind: see the module.
-        items, users, events: counts; a user who would be shown an item twice is shown it once, so that there are a few
-            events less.
+        items, users: counts. 0: 6,000 and 4,000 for "content", 400 and 2,000 for "noise", where ids must be learnable.
+        events: at most; a user who would be shown an item twice is shown it once.
         seed: same seed, same log.
     """
 
     kind: Literal["content", "noise"] = "content"
-    items: int = 6000
-    users: int = 4000
+    items: int = 0
+    users: int = 0
     events: int = 80_000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        items, users = (6000, 4000) if self.kind == "content" else (400, 2000)
+        object.__setattr__(self, "items", self.items or items)
+        object.__setattr__(self, "users", self.users or users)
+
+    @property
+    def clusters(self) -> int:
+        """Of which every user likes two."""
+        return STYLES if self.kind == "content" else CLUSTERS
 
 
 @dataclass(frozen=True)
@@ -81,8 +94,8 @@ def synthetic(settings: SyntheticSettings) -> tuple[About, Callable[[LogWriter],
     Raises:
         SettingsError: if there are too few items for the styles.
     """
-    if settings.items < 2 * STYLES or settings.users < 1 or settings.events < 1:
-        raise SettingsError(f"a synthetic log needs at least {2 * STYLES} items, one user and one event")
+    if settings.items < 2 * STYLES or settings.events < 1:
+        raise SettingsError(f"a synthetic log needs at least {2 * STYLES} items and one event")
     about = About(
         f"synthetic {settings.kind}",
         f"made with seed {settings.seed}: {settings.items} items, {settings.users} users, {settings.events} events",
@@ -95,9 +108,10 @@ def truth_of(settings: SyntheticSettings) -> Truth:
     """What the log of these settings hides."""
     rng = np.random.default_rng([settings.seed, 0])
     # Every cluster has an item from the first day on.
-    cluster = np.concatenate([np.arange(STYLES), rng.integers(0, STYLES, settings.items - STYLES)])
+    clusters = settings.clusters
+    cluster = np.concatenate([np.arange(clusters), rng.integers(0, clusters, settings.items - clusters)])
     style = cluster if settings.kind == "content" else rng.integers(0, STYLES, settings.items)
-    first = np.array([rng.choice(STYLES, 2, replace=False) for _ in range(settings.users)])
+    first = np.array([rng.choice(settings.clusters, 2, replace=False) for _ in range(settings.users)])
     late = np.sort(rng.uniform(0, _DAYS * _DAY, settings.items)).astype(np.int64)
     early = np.arange(settings.items) < max(STYLES, _EARLY * settings.items)
     if settings.kind == "noise":
@@ -163,7 +177,7 @@ def _shown(
     wanted = truth.taste[user, rng.integers(0, 2, len(user))]
     wanted[rng.random(len(user)) >= _SHOWN_FOR_TASTE] = -1
     shown = np.zeros(len(user), np.int64)
-    for cluster in range(-1, STYLES):
+    for cluster in range(-1, settings.clusters):
         rows = np.flatnonzero(wanted == cluster)
         pool = np.arange(settings.items) if cluster < 0 else np.flatnonzero(truth.cluster == cluster)
         age = rng.exponential(_LIFE * _DAY, len(rows))
