@@ -30,8 +30,8 @@ class EmbeddedReader:
     """Reads a centre beside its writer; threads may share it.
 
     A lookup takes an item from the newest table, which it looks for every 10 ms, and what is not there from the
-    authority, where it lies from the moment on at which `put` returned. A replaced vector is seen with the next version,
-    so that one version never changes.
+    authority, where it lies from the moment on at which `put` returned. A replaced vector is seen with the next
+    version, so that one version never changes.
     """
 
     def __init__(self, folder: Path, encoder: str | None = None, *, verify: bool = True) -> None:
