@@ -85,9 +85,9 @@ def test_rows_without_a_user_or_time_are_dropped_with_the_reason(tmp_path):
     assert log.event_count == 1
 
 
-@pytest.mark.parametrize("label", [float("nan"), -0.1, 1.5])
+@pytest.mark.parametrize("label", [float("nan"), None, -0.1, 1.5])
 def test_a_label_that_is_none_is_refused(tmp_path, label):
-    with pytest.raises(LogError, match=r"event 1 of a block has the label .*between 0 and 1"):
+    with pytest.raises(LogError, match=r"event 2 of the source has the label .*between 0 and 1"):
         write_log(
             About("test"),
             lambda writer: writer.add_events(user=["u", "u"], item=["a", "b"], time=[1, 2], label=[1.0, label]),

@@ -89,6 +89,7 @@ def test_movielens_csv_with_quotes_and_half_stars(tmp_path):
         ("7::2::3::200\n7::1::x::100\n", r"ratings\.dat.*Row #2.*'x'"),
         ("7::2::3::200\n7::1\n", r"ratings\.dat.*Expected 7 columns, got 3"),
         ("7::2::9::200\n", "a rating is not between 0 and 5"),
+        ("7::2::3::200\n7::1::::100\n", "event 2 of the source has the label nan"),
     ],
 )
 def test_a_broken_rating_is_named(tmp_path, ratings, message):

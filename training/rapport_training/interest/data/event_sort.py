@@ -41,6 +41,7 @@ class EventSort:
         self._bytes = 0
         self._runs: list[Path] = []
         self.rows = 0
+        self._all_bytes = 0
 
     @property
     def runs(self) -> int:
@@ -54,6 +55,7 @@ class EventSort:
         self.rows += len(table)
         self._taken.append(table)
         self._bytes += table.nbytes
+        self._all_bytes += table.nbytes
         if self._bytes >= self._memory_bytes:
             self._write_run()
 
@@ -80,7 +82,9 @@ class EventSort:
 
     def _merge(self, runs: list[pa.Table]) -> Iterator[pa.Table]:
         keys = [run[KEY].to_numpy() for run in runs]
-        cuts = _cuts(keys, self._merged_rows)
+        # Pictures of queries make rows long.
+        fitting = self._memory_bytes * self.rows // max(1, self._all_bytes)
+        cuts = _cuts(keys, max(1, min(self._merged_rows, fitting)))
         places = [np.concatenate([[0], np.searchsorted(of_run, cuts), [len(of_run)]]) for of_run in keys]
         del keys
         for part in range(len(cuts) + 1):

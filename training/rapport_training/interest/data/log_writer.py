@@ -126,7 +126,7 @@ class LogWriter:
             table = self._without(table, pc.equal(pc.fill_null(table[column], ""), ""), f"events without a {column}")
         key = "time" if self._about.timed else "order"
         table = self._without(table, pc.is_null(table[key]), f"events without {key}")
-        _check_labels(table["label"])
+        _check_labels(table["label"], self._sort.rows)
         for name, column in (("users", "user"), ("items", "item")):
             self._met[name].update(dict.fromkeys(pc.unique(table[column]).to_pylist()))
         self._sort.add(table, table[key])
@@ -228,17 +228,20 @@ def _table(columns: dict[str, Any], schema: pa.Schema, defaults: dict[str, Any])
             arrays.append(values.cast(field.type))
         else:
             arrays.append(pa.array(values, field.type))
-        if field.name in defaults:
+        # An absent text is an empty one; an absent label is a mistake, and `_check_labels` finds it.
+        if isinstance(defaults.get(field.name), str):
             arrays[-1] = pc.fill_null(arrays[-1], pa.scalar(defaults[field.name], field.type))
     return pa.table(arrays, schema=schema)
 
 
-def _check_labels(labels: pa.ChunkedArray) -> None:
+def _check_labels(labels: pa.ChunkedArray, before: int) -> None:
     values = labels.to_numpy()
     outside = ~((values >= 0) & (values <= 1))
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
-        raise LogError(f"event {row} of a block has the label {values[row]}; expected a number between 0 and 1")
+        raise LogError(
+            f"event {before + row + 1} of the source has the label {values[row]}; expected a number between 0 and 1"
+        )
 
 
 def _digest(folder: Path) -> str:
