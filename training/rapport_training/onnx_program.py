@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,16 +29,19 @@ def onnx_file(
             `*given`, a tuple of them.
     """
     buffer = io.BytesIO()
-    program = torch.onnx.export(
-        module.eval(),
-        tuple(examples),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=list(inputs),
-        output_names=list(outputs),
-        dynamic_shapes=tuple(axes),
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # Of torch to itself, and that one name of two equal axes is kept.
+        warnings.filterwarnings("ignore", r".*(isinstance\(treespec|The axis name)")
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(examples),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=tuple(axes),
+            verbose=False,
+        )
     assert program is not None
     program.save(buffer)
     return without_traces(buffer.getvalue())
