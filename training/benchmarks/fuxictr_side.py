@@ -1,9 +1,9 @@
 """FuxiCTR's side of `click_models.py`: trains one of its models from its repository, in an environment of its own.
 
-    PYTHON_OF_ITS_ENVIRONMENT fuxictr_side.py --fuxictr CHECKOUT --model DIN --train train.csv --test test.csv --work DIR
+    PYTHON_OF_ITS_ENVIRONMENT fuxictr_side.py --fuxictr CHECKOUT --model DIN --train CSV --test CSV --work FOLDER
 
-The last line is JSON: the validation AUC and the seconds of training of every epoch, without evaluation. Needs FuxiCTR's
-own dependencies and nothing of Rapport's.
+The last line is JSON: the validation AUC and the seconds of training of every epoch, without evaluation. Needs
+FuxiCTR's own dependencies and nothing of Rapport's.
 """
 
 from __future__ import annotations
@@ -105,10 +105,9 @@ def _options() -> argparse.Namespace:
 
 
 def _params(options: argparse.Namespace) -> dict[str, Any]:
-    settings = {name: value for name, value in MODELS[options.model].items()}
     return {
         **SHARED,
-        **settings,
+        **MODELS[options.model],
         "model": options.model,
         "model_id": f"{options.model}_{options.seed}",
         "dataset_id": options.work.name,
@@ -154,7 +153,7 @@ def _model(options: argparse.Namespace, params: dict[str, Any]) -> tuple[Any, An
     from fuxictr.pytorch.torch_utils import seed_everything
 
     seed_everything(seed=params["seed"])
-    options.work.mkdir(parents=True, exist_ok=True)
+    (Path(params["model_root"]) / params["dataset_id"]).mkdir(parents=True, exist_ok=True)
     encoder = FeatureProcessor(**params)
     params["train_data"], params["valid_data"], params["test_data"] = build_dataset(encoder, **params)
     folder = Path(params["data_root"]) / params["dataset_id"]

@@ -48,6 +48,7 @@ def evaluate(run: Path, data: Path, centre: str | None, split: str) -> None:
     """Prints a run's AUC, GAUC and log loss, the protocol, and what needs no model to be known."""
     from rapport_training.interest.ctr.evaluation import evaluate_ctr
     from rapport_training.interest.ctr.run import check_same_data, load_ctr, record_of
+    from rapport_training.interest.data.leakage import leakage_report
     from rapport_training.interest.data.prepared import PreparedLog
 
     model, recipe = load_ctr(run)
@@ -57,7 +58,7 @@ def evaluate(run: Path, data: Path, centre: str | None, split: str) -> None:
     _, found = evaluate_ctr(model, prepared, split, content)  # type: ignore[arg-type]
     click.echo(f"{recipe.name} on {prepared.name}, {split} ({found.n:,} samples); protocol: {prepared.protocol}")
     click.echo(f"AUC {found.auc:.4f}  GAUC {found.gauc:.4f}  log loss {found.log_loss:.4f}")
-    click.echo(_leakage(prepared))
+    click.echo(leakage_report(prepared).line())
 
 
 def content_of(prepared: PreparedLog, centre: str | None) -> ContentTable:
@@ -73,10 +74,3 @@ def content_of(prepared: PreparedLog, centre: str | None) -> ContentTable:
     if centre is None:
         raise SettingsError("the recipe has MIM's modules, which need the items' content: name a --centre")
     return CentreContent(prepared.item_ids, open_centre(centre if "://" in centre else Path(centre)))
-
-
-def _leakage(prepared: PreparedLog) -> str:
-    """The leakage check, for people."""
-    from rapport_training.interest.data.leakage import leakage_report
-
-    return leakage_report(prepared).line()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -70,7 +70,7 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
     resume: bool = True,
     devices: int | str = "auto",
     progress: bool = True,
-    callbacks: Callable[[], list[Callback]] = list,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Trains, and returns the path of the checkpoint that the run is for (`run.result_of`).
 
@@ -94,7 +94,7 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
     recipe = recipe if seed is None else msgspec.structs.replace(recipe, seed=seed)
     content = content if recipe.uses_content else None
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
-    trainer = _trainer(recipe, run, devices, progress=progress, more=callbacks())
+    trainer = _trainer(recipe, run, devices, progress=progress, more=callbacks)
     training = SplitBatches(prepared, recipe, content, trainer)
     if len(training) == 0 or len(prepared.samples("validation")) == 0:
         raise SettingsError(f"{prepared.path} lacks training or validation samples")
@@ -121,7 +121,9 @@ def new_model(recipe: CtrRecipe, prepared: PreparedLog, content: ContentTable | 
     )
 
 
-def _trainer(recipe: CtrRecipe, run: Path, devices: int | str, *, progress: bool, more: list[Callback]) -> pl.Trainer:
+def _trainer(
+    recipe: CtrRecipe, run: Path, devices: int | str, *, progress: bool, more: Sequence[Callback]
+) -> pl.Trainer:
     """A trainer that keeps checkpoints in, logs into and resumes from a run folder."""
     callbacks = [History(run, draw_ctr_curves), checkpoint_callback(run, LAST), *more]
     if recipe.patience:
@@ -136,6 +138,7 @@ def _trainer(recipe: CtrRecipe, run: Path, devices: int | str, *, progress: bool
         default_root_dir=run,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        log_every_n_steps=20,
         enable_progress_bar=progress,
         enable_model_summary=progress,
     )

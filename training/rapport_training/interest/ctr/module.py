@@ -96,7 +96,7 @@ class CtrModule(pl.LightningModule):
         """Raises TrainingError for a loss that is not finite, before a checkpoint holds what it leads to."""
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {float(loss)} in epoch {self.current_epoch}; the run's checkpoints are from before. A "
+                f"the loss is {loss.item()} in epoch {self.current_epoch}; the run's checkpoints are from before. A "
                 "lower learning_rate usually helps, or precision 32-true instead of bf16-mixed"
             )
 

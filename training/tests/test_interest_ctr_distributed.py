@@ -1,0 +1,82 @@
+"""Two processes compute the loss, the gradients and the statistics that one computes on the same global batch."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click_batches import batch_of, model_of, recipe_of
+from torch import Tensor, distributed, multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+from rapport_training.interest.batch import Batch, ContentRows
+from rapport_training.interest.ctr.module import CtrModule
+
+LENGTHS = [3, 0, 6, 1, 2, 9, 4, 5]
+OPTIONS: dict[str, Any] = {"mim": True, "activation": "dice", "lazy_rows_above": 20, "auxiliary_weight": 0.5}
+
+
+class Step(torch.nn.Module):
+    """Makes the loss the forward pass, as Lightning's DDP strategy does."""
+
+    def __init__(self, variant: str) -> None:
+        super().__init__()
+        recipe = recipe_of(variant, **OPTIONS)
+        self.module = CtrModule(recipe, model_of(recipe), []).train()
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.module.loss(batch)
+
+
+def share_of(rank: int) -> Batch:
+    batch, rows = batch_of(LENGTHS, content=True), torch.arange(8)[rank * 4 : rank * 4 + 4]
+    parts = {name: value[rows] for name, value in vars(batch).items() if isinstance(value, Tensor)}
+    assert batch.content is not None
+    return Batch(
+        **parts, content=ContentRows(batch.content.vectors, batch.content.item[rows], batch.content.history[rows])
+    )
+
+
+def result_of(step: Step, loss: Tensor) -> dict[str, Any]:
+    model = step.module.model
+    gradients = {name: p.grad.to_dense() for name, p in model.named_parameters() if p.grad is not None}
+    running = {name: value.clone() for name, value in model.named_buffers() if "running" in name}
+    return {"loss": loss.detach(), "gradients": gradients, "running": running}
+
+
+def one_of_two(rank: int, port: int, variant: str, out: Path) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    step = Step(variant)
+    parallel = DistributedDataParallel(step)
+    loss = parallel(share_of(rank))
+    loss.backward()
+    result = result_of(step, loss)
+    distributed.all_reduce(result["loss"])
+    if rank == 0:
+        torch.save({**result, "loss": result["loss"] / 2}, out)
+    distributed.destroy_process_group()
+    # Freeing `parallel` may deadlock in torch 2.13: it holds the GIL that gloo's thread needs to end its last work.
+    os._exit(0)
+
+
+@pytest.mark.parametrize("variant", ["din", "sim-soft", "bst"])
+def test_two_processes_agree_with_one(variant: str, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    multiprocessing.spawn(one_of_two, (port, variant, tmp_path / "two.pt"), nprocs=2)
+    two = torch.load(tmp_path / "two.pt")
+    step = Step(variant)
+    loss = step(batch_of(LENGTHS, content=True))
+    loss.backward()
+    one = result_of(step, loss)
+    torch.testing.assert_close(two["loss"], one["loss"], rtol=1e-5, atol=1e-6)
+    for kind in ("gradients", "running"):
+        assert two[kind].keys() == one[kind].keys()
+        for name, value in one[kind].items():
+            torch.testing.assert_close(two[kind][name], value, rtol=1e-4, atol=2e-6, msg=lambda m, n=name: f"{n}: {m}")
