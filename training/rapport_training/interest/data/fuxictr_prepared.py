@@ -160,27 +160,26 @@ def prepare_fuxictr(
         LogError: if a file lacks a column or a value, with the line.
         SettingsError: if something is in the way.
     """
-    reader = _Reader(columns or FuxiCtrColumns())
     with new_folder(out, RECORD, overwrite=overwrite) as folder, PreparedWriter(folder, timed=False) as writer:
+        reader = _Reader(columns or FuxiCtrColumns())
         reader.read(train, "train", writer)
         trained_categories = len(reader.categories)
         reader.read(validation or test, "validation", writer)
         reader.read(test, "test", writer)
-        split = "the files' train, validation and test" if validation else "the files' train and test, test validates"
-        items = reader.item_catalogue(trained_categories)
-        writer.close_samples(len(items.ids), len(reader.users))
-        writer.finish(
-            items,
-            reader.user_catalogue(),
-            np.full(len(items.ids), -1, np.int64),
-            About(
-                name=train.parent.name,
-                protocol=f"as in the files: {split}",
-                digest=_digest([train, test, *([validation] if validation else [])]),
-                counts=reader.counts,
-            ),
-        )
+        _finish(writer, reader, trained_categories, _about(train, test, validation, reader.counts))
     return PreparedLog.open(out)
+
+
+def _about(train: Path, test: Path, validation: Path | None, counts: dict[str, int]) -> About:
+    split = "the files' train, validation and test" if validation else "the files' train and test, test validates"
+    files = [train, test, *([validation] if validation else [])]
+    return About(train.parent.name, f"as in the files: {split}", _digest(files), dict(counts))
+
+
+def _finish(writer: PreparedWriter, reader: _Reader, trained_categories: int, about: About) -> None:
+    items, users = reader.item_catalogue(trained_categories), reader.user_catalogue()
+    writer.close_samples(len(items.ids), len(users.ids))
+    writer.finish(items, users, np.full(len(items.ids), -1, np.int64), about)
 
 
 def _blocks(path: Path, names: FuxiCtrColumns) -> Iterator[pa.RecordBatch]:
