@@ -54,6 +54,14 @@ def test_a_batch_holds_the_most_recent_behaviours_then_padding(prepared):
     assert row == len(samples)
 
 
+def test_row_groups_are_the_samples_in_order(prepared):
+    groups = list(prepared.row_groups("train", rows=100))
+    assert [len(group) for group in groups[:-1]] == [100] * (len(groups) - 1)
+    for name in ("user", "item", "label", "time", "start", "end", "cold"):
+        whole = np.concatenate([getattr(group, name) for group in groups])
+        assert np.array_equal(whole, getattr(prepared.samples("train"), name))
+
+
 def key(batch) -> list[tuple]:
     return list(zip(batch.user.tolist(), batch.item.tolist(), batch.length.tolist(), batch.label.tolist(), strict=True))
 

@@ -118,6 +118,34 @@ def test_what_is_there_is_replaced_only_when_asked_for(tmp_path):
         write_log(About("test"), fill, tmp_path / "mine", overwrite=True)
 
 
+def test_a_failure_or_ctrl_c_leaves_what_was_there(tmp_path):
+    before = write_events(tmp_path / "log", EVENTS)
+
+    def fill(writer: LogWriter) -> None:
+        writer.add_events(user=["u"], item=["a"], time=[1])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_log(About("test"), fill, tmp_path / "log", overwrite=True)
+    assert BehaviourLog.open(tmp_path / "log").digest == before.digest
+    assert [path.name for path in tmp_path.iterdir()] == ["log"], "nothing half written lies about"
+
+
+def test_items_and_events_are_streamed_by_row_group(tmp_path):
+    def fill(writer: LogWriter) -> None:
+        writer.add_items(id=[str(item) for item in range(2500)], title=["x"] * 2500)
+        for block in range(2):
+            writer.add_events(
+                user=["u"] * 40_000, item=["1"] * 40_000, time=range(40_000 * block, 40_000 * (block + 1))
+            )
+
+    log = write_log(About("test"), fill, tmp_path / "log")
+    assert [len(batch) for batch in log.event_batches(["time"])] == [65_536, 80_000 - 65_536]
+    assert [len(batch) for batch in log.item_batches(["id"])] == [1000, 1000, 500]
+    times = np.concatenate([batch["time"].to_numpy() for batch in log.event_batches(["time"])])
+    assert np.array_equal(times, np.arange(80_000))
+
+
 def lose_column(log: Path) -> None:
     pq.write_table(pq.read_table(log / "events.parquet").drop(["label"]), log / "events.parquet")
 
