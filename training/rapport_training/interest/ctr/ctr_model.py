@@ -20,7 +20,7 @@ from rapport_training.interest.ctr.deep import DeepNetwork, initialise
 from rapport_training.interest.ctr.embedding import FieldEmbeddings
 from rapport_training.interest.ctr.models.build import build_interest
 from rapport_training.interest.ctr.models.interest import Auxiliary, Behaviours
-from rapport_training.interest.ctr.positions import Packed, Padded
+from rapport_training.interest.ctr.positions import Packed, Padded, Positions
 from rapport_training.interest.ctr.recipe import CtrRecipe
 from rapport_training.interest.ctr.segments import Rows
 
@@ -167,13 +167,17 @@ class CtrModel(nn.Module):
             interest, auxiliary = self.interest(behaviours)
             parts.append(interest)
         if content is not None and modules.content:
-            parts.append(content.interest)
+            parts.append(self._pooled(content.interest, at))
         if content is not None and modules.fusion:  # equation (8)
-            parts.append(at.weighted(content.alpha, behaviours.history))
+            parts.append(self._pooled(at.weighted(content.alpha, behaviours.history), at))
         if content is not None and modules.similarity:
             parts.append(similarity(content.alpha, at))
         rows = behaviours.target.shape[0]
         return self.deep(torch.cat([part.expand(rows, -1) for part in parts], dim=-1)), auxiliary
+
+    def _pooled(self, total: Tensor, at: Positions) -> Tensor:
+        """A sum over the history, as the recipe wants it."""
+        return total if self.recipe.content_pooling == "sum" else total / at.lengths.clamp(min=1)[:, None]
 
     def _embed_items(self, item: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) and (N,) indexes -> (B, E) and (N, E); each distinct item is embedded once."""

@@ -47,6 +47,8 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
     Attributes:
         model: the user-behaviour model.
         mim: false for the model alone, true for all of MIM's modules, or which of them.
+        content_pooling: equations (7) and (8) are sums, which grow with the history and at the start of a training are
+            much larger than ID embeddings; "mean" divides them by its length.
         embedding_dim: of every field's embedding, E / number of item fields.
         embedding_std: standard deviation of their start.
         hidden: layers of the deep network; activation and batch_norm are theirs, too.
@@ -77,6 +79,7 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
     seed: CountOrNone = 0
     model: Model
     mim: bool | Mim = False
+    content_pooling: Literal["sum", "mean"] = "sum"
     embedding_dim: Count = 16
     embedding_std: Positive = 1e-4
     hidden: tuple[Count, ...] = (128, 64)
