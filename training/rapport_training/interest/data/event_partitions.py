@@ -27,7 +27,8 @@ EVENT: Final = np.dtype(
     [("user", "i4"), ("item", "i4"), ("time", "i8"), ("liked", "?"), ("behaviour", "?"), ("sample", "?")]
 )
 
-_NEVER: Final = np.iinfo(np.int64).max
+#: A time that never comes.
+NEVER: Final = np.iinfo(np.int64).max
 
 
 @dataclass
@@ -105,7 +106,7 @@ class Partitioner:
         """
         count = max(1, -(-self._log.event_count // self._part_events))
         parts = Parts([folder / f"part-{number}.bin" for number in range(count)])
-        parts.first_time = np.full(len(items), _NEVER)
+        parts.first_time = np.full(len(items), NEVER)
         parts.events_of_item = np.zeros(len(items), np.int64)
         wanted = self._boundary_rows(samples)
         seen, latest = 0, np.iinfo(np.int64).min

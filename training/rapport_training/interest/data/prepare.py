@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rapport_edge.errors import SettingsError
 from rapport_training.interest.batch import FIRST
 from rapport_training.interest.data.catalogue import catalogue
 from rapport_training.interest.data.errors import LogError
-from rapport_training.interest.data.event_partitions import PART_EVENTS, Partitioner, Parts, Survey
+from rapport_training.interest.data.event_partitions import NEVER, PART_EVENTS, Partitioner, Parts, Survey
 from rapport_training.interest.data.histories import Histories, histories_of, places_from_the_end
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.negatives import NONE, NegativeSampler
@@ -29,8 +29,6 @@ from rapport_training.interest.data.prepared import FORMAT, RECORD, SPLITS, Prep
 from rapport_training.interest.data.prepared_writer import About, PreparedWriter
 from rapport_training.interest.data.settings import PrepareSettings
 from rapport_training.interest.data.vocabulary import Vocabulary
-
-_NEVER = np.iinfo(np.int64).max
 
 
 def prepare(
@@ -63,8 +61,8 @@ def prepare(
         parts = partitioner.part(folder, items, users, survey.samples)
         created = _created(log, parts)
         with PreparedWriter(folder, timed=log.record.timed) as writer:
-            work = _Work(writer, settings, parts, _sampler(created, parts, settings, timed=log.record.timed))
-            work.timed = log.record.timed
+            sampler = _sampler(created, parts, settings, timed=log.record.timed)
+            work = _Work(writer, settings, parts.boundaries, sampler, timed=log.record.timed)
             for events in parts.read():
                 work.add(events)
             _finish(writer, log, settings, created, work.counts)
@@ -77,12 +75,10 @@ class _Work:
 
     writer: PreparedWriter
     settings: PrepareSettings
-    parts: Parts
+    boundaries: list[int]
     sampler: NegativeSampler
-    timed: bool = True
-
-    def __post_init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+    timed: bool
+    counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, events: NDArray[Any]) -> None:
         """Adds the samples of some users' events, sorted by user and time."""
@@ -116,7 +112,7 @@ class _Work:
     def _splits(self, samples: NDArray[Any]) -> NDArray[np.int64]:
         """(n,) indexes into `SPLITS`."""
         if self.settings.protocol == "time":
-            return np.searchsorted(np.array(self.parts.boundaries), samples["time"], side="right")
+            return np.searchsorted(np.array(self.boundaries), samples["time"], side="right")
         following, count = places_from_the_end(samples["user"])
         few = count < len(SPLITS)
         self.counts["samples of users with fewer than three, all in training"] += int(few.sum())
@@ -159,15 +155,15 @@ def _vocabularies(log: BehaviourLog) -> tuple[Vocabulary, Vocabulary]:
 
 def _created(log: BehaviourLog, parts: Parts) -> NDArray[np.int64]:
     """(items,) when each item came into being or was first met; -1 unknown."""
-    given = log.items(["created"])["created"].fill_null(_NEVER).to_numpy()
-    created = np.concatenate([np.full(2, _NEVER), given])
+    given = log.items(["created"])["created"].fill_null(NEVER).to_numpy()
+    created = np.concatenate([np.full(2, NEVER), given])
     if log.record.timed:
         created = np.minimum(created, parts.first_time)
-    return np.where(created == _NEVER, -1, created)
+    return np.where(created == NEVER, -1, created)
 
 
 def _sampler(created: NDArray[np.int64], parts: Parts, settings: PrepareSettings, *, timed: bool) -> NegativeSampler:
-    available = np.where(created < 0, _NEVER, created) if timed else np.zeros(len(created), np.int64)
+    available = np.where(created < 0, NEVER, created) if timed else np.zeros(len(created), np.int64)
     weight = np.ones(len(created)) if settings.negatives_by == "uniform" else parts.events_of_item.astype(np.float64)
     weight[:2] = 0
     return NegativeSampler(available, weight, settings.seed)
