@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ import msgspec
 from click.testing import CliRunner, Result
 
 from rapport_training.cli import main
+from rapport_training.errors import Interrupted
 from rapport_training.interest.tables import cost_process, trainings
 from rapport_training.interest.tables.cost import COSTS, CostQuestion, cost_jobs
 from rapport_training.interest.tables.jobs import Planner
@@ -70,6 +72,42 @@ def test_the_same_command_trains_nothing_again(done: Path, log: Path, monkeypatc
     result = run("table", "--suite", "interest-smoke", "--log", f"tiny={log}", "--out", done, "--only", 2, "--only", 3)
     assert result.exit_code == 0, result.output
     assert read_record(done / "report").results == before.results
+
+
+def test_ctrl_c_leaves_a_report_of_what_is_done_and_the_same_command_goes_on(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = trainings.fit_ctr, []
+
+    def stopped(*arguments: Any, **options: Any) -> Path:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise Interrupted("stopped")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(trainings, "fit_ctr", stopped)
+    arguments = (
+        "table",
+        "--suite",
+        "interest-smoke",
+        "--log",
+        f"tiny={log}",
+        "--out",
+        tmp_path,
+        "--seeds",
+        0,
+        "--only",
+        2,
+    )
+    assert run(*arguments).exit_code == 130
+    half = read_record(tmp_path / "report")
+    assert len(half.results) == 1
+    assert half.missing["table 2, tiny: SIM, Base"] == "not trained yet"
+    assert run(*arguments).exit_code == 0
+    whole = read_record(tmp_path / "report")
+    assert len(whole.results) == 4
+    assert half.results.items() <= whole.results.items()
+    assert len(calls) == 5  # the one that was stopped began anew
 
 
 def test_a_failed_training_does_not_lose_the_others(log: Path, tmp_path: Path) -> None:
