@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from rapport_edge.representation import CentreFormat, EmbeddedCentre, EmbeddedReader, keys_of, open_writer
 
 PUT = 10_000
+ROUNDS = 5
 BASELINE = "matrix[rows] on a memory map"
 
 #: What is asked in each of some batches: random rows, and their ids in all forms.
@@ -205,14 +206,14 @@ def check(asks: dict[str, Ask], batch: Batch, vectors: NDArray[Any]) -> None:
             assert np.array_equal(np.sort(answer[:, 0]), np.sort(expected[:, 0])), name
 
 
-def measure(asks: dict[str, Ask], asked: list[Batch], rounds: int) -> dict[str, tuple[float, float]]:
+def measure(asks: dict[str, Ask], asked: list[Batch]) -> dict[str, tuple[float, float]]:
     """For each store nanoseconds per id, and speed relative to the baseline in the same round; medians."""
     seconds: dict[str, list[float]] = {name: [] for name in asks}
     size = len(asked[0]["rows"])
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for name, ask in asks.items():
             # Slow stores get fewer questions, but at least two, so that a round takes seconds.
-            budget, count, start = 0.5, 0, time.perf_counter()
+            budget, count, start = 0.3, 0, time.perf_counter()
             for batch in asked:
                 ask(batch)
                 count += 1
@@ -239,7 +240,7 @@ def report(results: dict[int, dict[str, tuple[float, float]]], title: str, notes
 @click.option("--dim", type=int, default=64, show_default=True)
 @click.option("--storage", type=click.Choice(["float32", "float16"]), multiple=True, default=("float32", "float16"))
 @click.option("--batch", "sizes", type=int, multiple=True, default=(256, 4096, 50_000), show_default=True)
-@click.option("--rounds", type=int, default=7, show_default=True)
+@click.option("--others/--no-others", default=True, help="SQLite, LanceDB and Redis as well.")
 @click.option("--out", type=click.Path(path_type=Path), help="Markdown file for the tables.")
 def main(
     folder: Path | None,
@@ -247,7 +248,7 @@ def main(
     dim: int,
     storage: tuple[Any, ...],
     sizes: tuple[int, ...],
-    rounds: int,
+    others: bool,
     out: Path | None,
 ) -> None:
     """Print a table per number format."""
@@ -257,22 +258,29 @@ def main(
         layout = CentreFormat(encoder="0" * 64, dimension=dim, storage=kind)
         vectors = np.random.default_rng(0).standard_normal((items, dim), dtype=np.float32).astype(layout.dtype)
         with tempfile.TemporaryDirectory(dir=folder) as name:
-            place = Path(name)
-            notes = fill_centre(place / "centre", ids, vectors, layout)
-            own, note = ours(place / "centre")
-            with redis(place, ids, vectors, layout) as served:
-                others = (
-                    plain(place, ids, vectors) | own | sqlite(place, ids, vectors) | lance(place, ids, vectors) | served
-                )
-                reader = EmbeddedReader(place / "centre")
-                rng = np.random.default_rng(2)
-                asked = {size: batches(rng, ids, size, reader) for size in sizes}
-                check(others, asked[sizes[0]][0], vectors)
-                results = {size: measure(others, asked[size], rounds) for size in sizes}
-        text += report(results, f"{items:,} x {dim}, {kind}", [*notes, note]) + "\n"
+            text += measured(Path(name), ids, vectors, layout, sizes, others=others) + "\n"
         click.echo(text.rpartition("## ")[2])
         if out:
             out.write_text(text)
+
+
+def measured(
+    place: Path, ids: list[str], vectors: NDArray[Any], layout: CentreFormat, sizes: tuple[int, ...], *, others: bool
+) -> str:
+    """The table of one number format."""
+    notes = fill_centre(place / "centre", ids, vectors, layout)
+    own, note = ours(place / "centre")
+    asks = plain(place, ids, vectors) | own
+    served = redis(place, ids, vectors, layout) if others else nullcontext({})
+    if others:
+        asks |= sqlite(place, ids, vectors) | lance(place, ids, vectors)
+    with served as on_server:
+        asks |= on_server
+        reader, rng = EmbeddedReader(place / "centre"), np.random.default_rng(2)
+        asked = {size: batches(rng, ids, size, reader) for size in sizes}
+        check(asks, asked[sizes[0]][0], vectors)
+        results = {size: measure(asks, asked[size]) for size in sizes}
+    return report(results, f"{len(ids):,} x {layout.dimension}, {layout.storage}", [*notes, note])
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ class EmbeddedReader:
             rows = Rows(np.zeros((len(keys), self.dimension), np.float32), np.zeros(len(keys), np.bool_))
         else:
             rows = table.lookup_keys(keys)
-        if not rows.found.all():
+        if np.count_nonzero(rows.found) < len(keys):
             self._add_pending(ids, rows, table.header.window if table else 0)
         return rows
 

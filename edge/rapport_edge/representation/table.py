@@ -86,7 +86,8 @@ class FrozenTable:
         rows = self._function.slots_of(hash_words(keys.words, seed) if seed else keys.hashes)
         difference = self._keys.take(rows, axis=0, mode="clip")
         difference ^= keys.words
-        return rows, (difference[:, 0] | difference[:, 1]) == 0 if difference.any() else None
+        # Counting is several times faster than `any` and `all` on few items.
+        return rows, (difference[:, 0] | difference[:, 1]) == 0 if np.count_nonzero(difference) else None
 
     def _take(self, rows: NDArray[np.int64]) -> FloatArray:
         # `take` with clipping is faster than vectors[rows]: it checks no bounds and copies whole rows.

@@ -52,8 +52,8 @@ class Assumed:
         busy: share of that which a training reaches.
         network: bytes/s of one machine's card of 200 Gbit/s, shared by the 8 GPUs of a machine.
         samples_per_second: one process of a click model on two cores, as FuxiCTR's DIN was measured.
-        rows_per_second: of the centre (edge/docs/representation.md), batches of 4,096 on one core.
-        published_per_second: items, when a table of a million is written anew.
+        rows_per_second: of the centre, in batches on one busy core (edge/docs/representation.md: 5 to 17 million).
+        published_per_second: items, when a table of a million is written anew (the slowest of what was measured).
     """
 
     width: int = 256
