@@ -21,7 +21,7 @@ from rapport_edge.ranking.history import ordered
 from rapport_edge.ranking.items import Event, Item, Nearest, RankedItem, RankingError
 from rapport_edge.ranking.reason import nearest_events, reason_of
 from rapport_edge.ranking.tables import RankerTables, ranker_manifest
-from rapport_edge.ranking.vocabulary import rows_of
+from rapport_edge.ranking.vocabulary import row_of
 
 SECONDS_PER_DAY: Final = 86400.0
 #: Candidates of one run of the network. A person's history goes with each run; what a run computes of all pairs of
@@ -67,6 +67,7 @@ class InterestRanker:
             self._content = ContentLookup(manifest.content, (*sources, *own))
         elif sources:
             raise RankingError(f"the ranker of {bundle.path} knows no content, so a centre is of no use to it")
+        self._rows: dict[str, list[int]] = {}
         self.network_seconds = 0.0
 
     @property
@@ -126,7 +127,8 @@ class InterestRanker:
         entry = self.catalogue.get(item.id)
         if entry is None:
             return item
-        return msgspec.structs.replace(item, title=item.title or entry.title, fields={**entry.fields, **item.fields})
+        fields = {**entry.fields, **item.fields} if item.fields else entry.fields
+        return msgspec.structs.replace(item, title=item.title or entry.title, fields=fields)
 
     def _features(
         self, events: Sequence[Event], items: Sequence[Item], user: UserValues, now: float
@@ -134,7 +136,7 @@ class InterestRanker:
         values: dict[str, NDArray[Any]] = {"items": self._values(items), "history": self._padded(self._values(events))}
         if "user" in self._shapes:
             # Whoever has no id is somebody unknown, not nobody.
-            values["user"] = rows_of(self._tables.users, [{USER: ("",), **user}])[0]
+            values["user"] = np.asarray(row_of(self._tables.users, {USER: ("",), **user}), dtype=np.int64)
         if "age" in self._shapes:
             values["age"] = self._padded(_ages(events, now))
         if self._content is not None:
@@ -143,8 +145,21 @@ class InterestRanker:
         return values
 
     def _values(self, items: Sequence[Item]) -> NDArray[np.int64]:
-        first = self._tables.items[0].name
-        return rows_of(self._tables.items, [{**item.fields, first: (item.id,)} for item in items])
+        rows = np.asarray([self._row(item) for item in items], dtype=np.int64)
+        return rows.reshape(len(items), sum(field.columns for field in self._tables.items))
+
+    def _row(self, item: Item) -> list[int]:
+        """The item's indexes; those of the catalogue's items are computed once."""
+        entry = self.catalogue.get(item.id)
+        if entry is None or item.fields is not entry.fields:
+            return self._new_row(item)
+        row = self._rows.get(item.id)
+        if row is None:
+            row = self._rows[item.id] = self._new_row(item)
+        return row
+
+    def _new_row(self, item: Item) -> list[int]:
+        return row_of(self._tables.items, {**item.fields, self._tables.items[0].name: (item.id,)})
 
     def _padded(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Zeros at the end, up to the graph's fixed length, or to one row, because no graph takes none."""

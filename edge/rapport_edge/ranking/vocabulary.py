@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 #: Index of nothing: the padding of histories, an absent value.
 PADDING: Final = 0
 #: Index of a value that training did not have.
@@ -38,7 +35,6 @@ class FieldVocabulary:
         return found + [PADDING] * (self.columns - len(found))
 
 
-def rows_of(fields: Sequence[FieldVocabulary], values: Sequence[Mapping[str, Sequence[str]]]) -> NDArray[np.int64]:
-    """(n, sum of columns) int64, one row per mapping of values by field."""
-    rows = [[index for field in fields for index in field.row(given.get(field.name, ()))] for given in values]
-    return np.asarray(rows, dtype=np.int64).reshape(len(values), sum(field.columns for field in fields))
+def row_of(fields: Sequence[FieldVocabulary], values: Mapping[str, Sequence[str]]) -> list[int]:
+    """The indexes of values by field: as many as all fields have columns."""
+    return [index for field in fields for index in field.row(values.get(field.name, ()))]
