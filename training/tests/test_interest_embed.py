@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from content_log import recipe_of, write_content_log
 
+from rapport_edge.errors import SettingsError
 from rapport_edge.representation import CentreFormat, EmbeddedCentre, OtherEncoderError, open_centre
 from rapport_training.cli import main
 from rapport_training.interest.centre_content import CentreContent
@@ -129,6 +131,12 @@ def test_ray_embeds_the_same(log, encoder, expected, tmp_path):
 def _layout(run: Path):
     encoder = load_item_encoder(run)
     return CentreFormat(encoder=encoder.digest, dimension=encoder.dimension)
+
+
+def test_ray_is_named_where_it_is_absent(log, encoder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SettingsError, match="pip install"):
+        embed_log(log, encoder, tmp_path, engine="ray")
 
 
 def test_content_follows_the_index_of_items(log, encoder, expected, tmp_path, caplog):

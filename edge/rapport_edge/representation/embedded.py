@@ -54,13 +54,7 @@ class EmbeddedCentre(EmbeddedReader):
         self._clock = clock
         self._ownership = OwnershipLock(folder / AUTHORITY)
         try:
-            authority = Authority(folder / AUTHORITY, write=True)
-            found = authority.format()
-            if found is None:
-                authority.create(layout, clock())
-            else:
-                check_same(folder, found, layout.encoder, layout)
-            self._open_repaired(folder, authority, verify)
+            self._open_repaired(folder, self._authority_of(folder, layout), verify)
         except BaseException:
             self._ownership.release()
             raise
@@ -108,6 +102,20 @@ class EmbeddedCentre(EmbeddedReader):
         with self._lock:
             super().close()
             self._ownership.release()
+
+    def _authority_of(self, folder: Path, layout: CentreFormat) -> Authority:
+        """The authority, new or of the same format."""
+        authority = Authority(folder / AUTHORITY, write=True)
+        try:
+            found = authority.format()
+            if found is None:
+                authority.create(layout, self._clock())
+            else:
+                check_same(folder, found, layout.encoder, layout)
+        except BaseException:
+            authority.close()
+            raise
+        return authority
 
     def _write(self, window: int) -> None:
         version = publication.highest_version(self.folder) + 1
