@@ -109,6 +109,10 @@ class Packed:
         """P (F) -> the chosen positions' values."""
         return values.index_select(0, chosen)
 
+    def is_shared(self, values: Tensor) -> bool:
+        """Whether P (F) values belong to all rows, so that what is computed of them comes before `take`."""
+        return False
+
     def newest(self, count: int) -> tuple[Packed, Tensor]:
         """Each row's newest `count`, and what to give to `take`."""
         lengths = self.lengths.clamp(max=count)
@@ -181,9 +185,15 @@ class Padded:
 
     def take(self, values: Tensor, chosen: Tensor) -> Tensor:
         """P (F) -> the chosen positions' values."""
+        if self.is_shared(values):
+            return values[0].index_select(0, chosen.flatten()).reshape(*chosen.shape, *values.shape[2:])
         expanded = values.expand(chosen.shape[0], *values.shape[1:])
         index = chosen.reshape(*chosen.shape, *([1] * (values.ndim - 2)))
         return expanded.gather(1, index.expand(*chosen.shape, *values.shape[2:]))
+
+    def is_shared(self, values: Tensor) -> bool:
+        """Whether P (F) values belong to all rows, so that what is computed of them comes before `take`."""
+        return values.shape[0] == 1
 
     def newest(self, count: int) -> tuple[Padded, Tensor]:
         """Each row's newest `count`, and what to give to `take`."""

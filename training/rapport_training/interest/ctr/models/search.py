@@ -22,10 +22,9 @@ class TargetAttention(nn.Module):
         self.key = nn.Linear(behaviour, size, bias=False)
         self.value = nn.Linear(behaviour, size, bias=False)
 
-    def forward(self, target: Tensor, behaviours: Tensor, at: Positions) -> Tensor:
-        """(B, target) and P (behaviour) -> (B, dimension); 0 for rows without behaviours."""
-        scores = relevance(self.query(target), self.key(behaviours), self._heads, at)
-        return pool(at.softmax(scores), self.value(behaviours), at)
+    def forward(self, target: Tensor, keys: Tensor, values: Tensor, at: Positions) -> Tensor:
+        """(B, target), and keys and values of behaviours P (dimension) -> (B, dimension); 0 without behaviours."""
+        return pool(at.softmax(relevance(self.query(target), keys, self._heads, at)), values, at)
 
 
 def relevance(query: Tensor, key: Tensor, heads: int, at: Positions) -> Tensor:

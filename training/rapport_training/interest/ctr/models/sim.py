@@ -76,9 +76,14 @@ class Sim(nn.Module):
 
     def _exact(self, behaviours: Behaviours, at: Positions, chosen: Tensor) -> Tensor:
         """Equations (5) to (7) over what the general search has chosen."""
-        history = behaviours.at.take(behaviours.history, chosen)
-        buckets = behaviours.at.take(time_buckets(behaviours, self._settings.position), chosen)
-        return self.exact(behaviours.target, torch.cat([history, self.times(buckets)], dim=-1), at)
+        everywhere, parts = behaviours.at, [behaviours.history, time_buckets(behaviours, self._settings.position)]
+        shared = all(everywhere.is_shared(part) for part in parts)
+        history, buckets = parts if shared else [everywhere.take(part, chosen) for part in parts]
+        inputs = torch.cat([history, self.times(buckets)], dim=-1)
+        keys, values = self.exact.key(inputs), self.exact.value(inputs)
+        if shared:
+            keys, values = everywhere.take(keys, chosen), everywhere.take(values, chosen)
+        return self.exact(behaviours.target, keys, values, at)
 
 
 class SoftSearch(nn.Module):

@@ -68,5 +68,9 @@ class Twin(nn.Module):
         for head, weight in enumerate(self.value.weight.chunk(heads)):
             chosen_at, chosen = at.top(alpha[..., head], self._settings.top_k)
             weights = chosen_at.softmax(at.take(alpha[..., head : head + 1], chosen))
-            found.append(pool(weights, at.take(values, chosen) @ weight.t(), chosen_at))
+            if at.is_shared(values):
+                taken = at.take(values @ weight.t(), chosen)
+            else:
+                taken = at.take(values, chosen) @ weight.t()
+            found.append(pool(weights, taken, chosen_at))
         return self.output(torch.cat(found, dim=-1)), None
