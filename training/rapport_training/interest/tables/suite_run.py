@@ -152,6 +152,7 @@ class SuiteRun:
         reason = self._encoder(job.encoder)
         if reason:
             self._failed[job.key] = self.missing[job.title] = reason
+            self._waiting.pop(job.key, None)
             return
         found = self._attempt(job.key, job.kind, job.title, lambda: job.measure(self._do))
         if found is not None:
