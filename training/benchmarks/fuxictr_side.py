@@ -36,7 +36,7 @@ SHARED = {
     "monitor_mode": "max",
     "verbose": 0,
     "save_best_only": True,
-    "early_stop_patience": 2,
+    "early_stop_patience": 10,  # DIEN and BST stay near chance for three epochs
     "data_format": "csv",
     "shuffle": True,
     "pickle_feature_encoder": True,

@@ -104,7 +104,7 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
     learning_rate: Positive = 1e-3
     weight_decay: NonNegative = 0.0
     epochs: Count = 10
-    patience: CountOrNone = 2
+    patience: CountOrNone = 5
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @property
