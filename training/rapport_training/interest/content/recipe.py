@@ -114,7 +114,7 @@ class Csft(_Settings, frozen=True, kw_only=True):
         liked: least label of an event that counts as liking; four of five stars are 0.8.
         loss: "contrastive", equations (5) and (6), or "cross-entropy", Table 4's v1 to v3 (`csft.cross_entropy`).
         negatives: "space-time", or "batch": only the batch's other pairs (Table 5, without ST-NSG).
-        queue: k, how many of the last batches serve as negatives.
+        queue: k, how many of the last batches serve as negatives; for towers that learn fast, see `NegativeQueue`.
         alpha, beta: weights of the losses on titles and on images alone in (6); 0 and 0 is Table 5, w/o multi-level.
         fusion: equation (3), or "concatenation" (Table 5, without TFN).
         temperature: the paper prints none. It is learned from this value on, within CLIP's bounds, unless it is fixed.

@@ -23,7 +23,7 @@ def _convnext(name: str, dims: tuple[int, ...], depths: tuple[int, ...]) -> tupl
 #: no batch normalisation, so that a vector does not depend on which other items are in the batch.
 COMPACT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "compact-small": _convnext("convnext_atto", (16, 32, 48, 64), (1, 1, 1, 1)),
-    "compact": _convnext("convnextv2_atto", (24, 48, 96, 128), (1, 1, 2, 1)),
+    "compact": _convnext("convnext_atto", (24, 48, 96, 128), (1, 1, 2, 1)),
     "compact-large": _convnext("convnextv2_atto", (32, 64, 128, 192), (2, 2, 4, 2)),
 }
 

@@ -72,9 +72,9 @@ def fit_csft(  # noqa: PLR0913 - what a training reads, and three ways to bound 
             discard(run)
         settings = recipe.csft
         by_category = settings.signal == "category"
-        trainer = make_trainer(
-            run, settings.epochs, settings.optimisation, devices, patience=0 if by_category else settings.patience
-        )
+        patience = 0 if by_category else settings.patience
+        # Towers by name may have parameters that their pooled features do not use.
+        trainer = make_trainer(run, settings.epochs, settings.optimisation, devices, patience=patience, unused=True)
         found = _by_category if by_category else _by_pairs
         module, loaders, counts = found(recipe, network, catalogue, trainer, (log, until, leave_last))
         record = new_record(

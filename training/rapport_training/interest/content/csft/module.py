@@ -90,7 +90,7 @@ class CsftModule(pl.LightningModule):
         triplets = self._triplets(rows.cpu())
         encoded = encode(self.network, self._catalogue, self._pairs.searched, triplets, self._shown)
         loss = self.loss(encoded, triplets, "train")
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(rows))
+        self.log("train/loss", loss.detach(), prog_bar=True, on_epoch=True, sync_dist=True, batch_size=len(rows))
         refuse_nonsense(loss, self.global_step)
         return loss
 

@@ -12,7 +12,12 @@ class NegativeQueue(nn.Module):
     A batch of N triplets <q, i, i-> on each of P processes leaves 2 N P items, i and i- of each. With the newest batch
     itself a query is compared with 2 N P (k + 1) items: its positive and 2 N P (k + 1) - 1 negatives, once k batches
     have passed. Every process keeps all of it, so that nothing but the newest batch travels. A vector is as old as its
-    batch: the towers have moved on since, by little at k = 10.
+    batch, and the towers have moved on since.
+
+    Published towers at a small learning rate move little. Towers from random weights move much, and only negatives are
+    old: on MovieLens 100K, compact towers at 1e-3 with k = 10 brought the loss far below chance in 30 steps (7.1 of
+    8.63 nats) by drifting, and back to chance as the rate decayed, all vectors alike. With k = 0 they learn. Giving old
+    batches the newest one's mean and deviation (XBN, Ajanthan et al. 2023) took the shortcut away, not the collapse.
 
     Attributes:
         ids: (k, m) int64, the items; -1 where no batch has been yet.

@@ -78,7 +78,7 @@ class PretrainingModule(pl.LightningModule):
         """The loss of one process's part of a batch of rows."""
         aligning = self.current_epoch >= self.recipe.pretraining.dda_epochs
         loss = self.alignment(rows) if aligning else self.adaptation(rows)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(rows))
+        self.log("train/loss", loss.detach(), prog_bar=True, on_epoch=True, sync_dist=True, batch_size=len(rows))
         refuse_nonsense(loss, self.global_step)
         return loss
 
