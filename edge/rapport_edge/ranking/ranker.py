@@ -127,6 +127,8 @@ class InterestRanker:
         entry = self.catalogue.get(item.id)
         if entry is None:
             return item
+        if type(item) is Item and item.content is None and not (item.title or item.fields):
+            return entry
         fields = {**entry.fields, **item.fields} if item.fields else entry.fields
         return msgspec.structs.replace(item, title=item.title or entry.title, fields=fields)
 

@@ -23,10 +23,11 @@ def nearest_events(events: Sequence[Event], history: FloatArray, candidates: Flo
     if not len(with_content):
         return [None] * len(candidates)
     cosines = _unit(candidates) @ _unit(history[with_content]).T
-    best = cosines.argmax(axis=1)
+    best, known = cosines.argmax(axis=1), candidates.any(axis=1).tolist()
+    largest = cosines[np.arange(len(best)), best].tolist()
     return [
-        _nearest(events[with_content[column]], float(cosines[row, column])) if candidates[row].any() else None
-        for row, column in enumerate(best)
+        _nearest(events[with_content[column]], cosine) if has_content else None
+        for column, cosine, has_content in zip(best.tolist(), largest, known, strict=True)
     ]
 
 
