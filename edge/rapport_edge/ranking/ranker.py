@@ -19,7 +19,7 @@ from rapport_edge.faces import FloatArray
 from rapport_edge.ranking.content import ContentLookup, ContentSource
 from rapport_edge.ranking.history import ordered
 from rapport_edge.ranking.items import Event, Item, Nearest, RankedItem, RankingError
-from rapport_edge.ranking.reason import nearest_events, reason_of
+from rapport_edge.ranking.reason import nearest_events, reason_of, shared_values
 from rapport_edge.ranking.tables import RankerTables, ranker_manifest
 from rapport_edge.ranking.vocabulary import row_of
 
@@ -111,8 +111,9 @@ class InterestRanker:
         scores = self._scores(feeds, items)
         order = np.argsort(-scores, kind="stable")[:limit]
         nearest = self._nearest(events, feeds, order)
+        shared = shared_values(events)
         return [
-            self._ranked(rank, items[row], float(scores[row]), near, events)
+            self._ranked(rank, items[row], float(scores[row]), near, reason_of(items[row], near, shared, len(events)))
             for rank, (row, near) in enumerate(zip(order, nearest, strict=True), start=1)
         ]
 
@@ -188,10 +189,7 @@ class InterestRanker:
             return [None] * len(order)
         return nearest_events(events, feeds["history_content"][: len(events)], feeds["item_content"][order])
 
-    def _ranked(
-        self, rank: int, item: Item, score: float, nearest: Nearest | None, events: Sequence[Event]
-    ) -> RankedItem:
-        reason = reason_of(item, nearest, events)
+    def _ranked(self, rank: int, item: Item, score: float, nearest: Nearest | None, reason: str) -> RankedItem:
         known = item.id in self._tables.items[0]
         return RankedItem(
             rank=rank, id=item.id, title=item.title, score=score, known=known, nearest=nearest, reason=reason

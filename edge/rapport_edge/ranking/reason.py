@@ -23,31 +23,37 @@ def nearest_events(events: Sequence[Event], history: FloatArray, candidates: Flo
     if not len(with_content):
         return [None] * len(candidates)
     cosines = _unit(candidates) @ _unit(history[with_content]).T
-    best, known = cosines.argmax(axis=1), candidates.any(axis=1).tolist()
+    best, known = cosines.argmax(axis=1), np.any(candidates, axis=1)
     largest = cosines[np.arange(len(best)), best].tolist()
     return [
         _nearest(events[with_content[column]], cosine) if has_content else None
-        for column, cosine, has_content in zip(best.tolist(), largest, known, strict=True)
+        for column, cosine, has_content in zip(best.tolist(), largest, known.tolist(), strict=True)
     ]
 
 
-def reason_of(item: Item, nearest: Nearest | None, events: Sequence[Event]) -> str:
-    """A few words: the most similar event or, where content does not tell, the value of a field that both share."""
+def shared_values(events: Sequence[Event]) -> Counter[tuple[str, str]]:
+    """How many events have a value of a field, by field and value."""
+    return Counter((name, value) for event in events for name, values in event.fields.items() for value in values)
+
+
+def reason_of(item: Item, nearest: Nearest | None, shared: Counter[tuple[str, str]], events: int) -> str:
+    """A few words: the most similar event or, where content does not tell, the value of a field that most events have.
+
+    Args:
+        item: the candidate.
+        nearest: see `nearest_events`.
+        shared: of the history, see `shared_values`.
+        events: of the history.
+    """
     if nearest is not None and nearest.id == item.id:
         return "chosen before"
     if nearest is not None and nearest.cosine > 0.0:
         return f"resembles {nearest.title or nearest.id} ({nearest.cosine:.2f})"
-    shared = Counter(
-        (name, value)
-        for event in events
-        for name, values in event.fields.items()
-        for value in values
-        if value in item.fields.get(name, ())
-    )
-    if not shared:
+    own = [(name, value) for name, values in item.fields.items() for value in values if (name, value) in shared]
+    if not own:
         return ""
-    (name, value), count = min(shared.items(), key=lambda entry: (-entry[1], entry[0]))
-    return f"{name} {value}, as {count} of {len(events)} in the history"
+    name, value = min(own, key=lambda entry: (-shared[entry], entry))
+    return f"{name} {value}, as {shared[name, value]} of {events} in the history"
 
 
 def _nearest(event: Event, cosine: float) -> Nearest:
