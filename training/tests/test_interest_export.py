@@ -21,6 +21,7 @@ from rapport_training.interest.ctr.evaluation import evaluate_ctr
 from rapport_training.interest.ctr.fit import fit_ctr
 from rapport_training.interest.ctr.metrics import CtrMetrics
 from rapport_training.interest.ctr.normalisation import Dice
+from rapport_training.interest.ctr.positions import Padded
 from rapport_training.interest.ctr.recipe import CtrRecipe
 from rapport_training.interest.ctr.run import load_ctr
 from rapport_training.interest.data.content_table import InMemoryContent
@@ -29,7 +30,7 @@ from rapport_training.interest.export.bundle_files import content_arrays
 from rapport_training.interest.export.card import CardFacts
 from rapport_training.interest.export.cases import Case, random_cases, scores_of
 from rapport_training.interest.export.facts import licence_of
-from rapport_training.interest.export.folding import FoldedDice
+from rapport_training.interest.export.folding import FoldedActivationUnit, FoldedDice, folded
 from rapport_training.interest.export.names import named
 from rapport_training.interest.export.parity import PARITY, Translator, check_parity
 from rapport_training.interest.export.ranker import ExportedRanker, assemble_ranker, write_ranker
@@ -219,6 +220,19 @@ def test_a_folded_dice_is_a_dice():
         dice.norm.running_var.uniform_(0.1, 3.0)
     values = 10 * torch.randn(7, 3, 5)
     assert torch.allclose(FoldedDice(dice.eval())(values), dice(values), atol=1e-5)
+
+
+def test_a_folded_activation_unit_is_one(data):
+    _, prepared, _ = data
+    plain, deeper = (random_model(prepared, model="din", attention_hidden=hidden) for hidden in ((8,), (8, 4)))
+    width = plain.items.dimension
+    target, history = torch.randn(6, width), torch.randn(1, 5, width)
+    at = Padded(torch.ones(1, 5, dtype=torch.bool))
+    for model in (plain, deeper):
+        unit, other = model.interest.activation, folded(model).interest.activation
+        assert isinstance(other, FoldedActivationUnit) == (model is plain)
+        assert unit(target, history, at).shape == (6, 5)
+        assert torch.allclose(other(target, history, at), unit(target, history, at), atol=1e-5)
 
 
 def test_random_cases_have_empty_and_full_histories(data):

@@ -33,10 +33,13 @@ class ActivationUnit(nn.Module):
 
     def forward(self, target: Tensor, history: Tensor, at: Positions) -> Tensor:
         """(B, E) and P (E) -> P, weights that are not normalised, as in Section 4.3."""
+        return self.output(self.layers(self.first(target, history, at)))[..., 0]
+
+    def first(self, target: Tensor, history: Tensor, at: Positions) -> Tensor:
+        """P (hidden[0]), the first layer before its activation."""
         hidden = at.spread(self.target(target))
         hidden = _plus(hidden, history, self.history.weight)
-        hidden = _plus(hidden, history * at.spread(target), self.product.weight)
-        return self.output(self.layers(hidden))[..., 0]
+        return _plus(hidden, history * at.spread(target), self.product.weight)
 
 
 def _plus(base: Tensor, values: Tensor, weight: Tensor) -> Tensor:
