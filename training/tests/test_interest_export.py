@@ -22,7 +22,7 @@ from rapport_training.interest.ctr.fit import fit_ctr
 from rapport_training.interest.ctr.metrics import CtrMetrics
 from rapport_training.interest.ctr.normalisation import Dice
 from rapport_training.interest.ctr.positions import Padded
-from rapport_training.interest.ctr.recipe import CtrRecipe
+from rapport_training.interest.ctr.recipe import CtrRecipe, Mim
 from rapport_training.interest.ctr.run import load_ctr
 from rapport_training.interest.data.content_table import InMemoryContent
 from rapport_training.interest.data.prepared import PreparedLog
@@ -37,7 +37,9 @@ from rapport_training.interest.export.ranker import ExportedRanker, assemble_ran
 from rapport_training.interest.export.vocabulary import KeptIds
 
 FACTS = CardFacts("small-ranker", "1.2.3", "CC0-1.0", CtrMetrics(0.71, float("nan"), 0.6, 80), "Leakage check: none")
-MODELS = ("average", "dien", "bst", "sim", "twin")  # and DIN in other tests
+MODELS = {name: {"mim": True} for name in ("dien", "bst", "sim", "twin")}  # and DIN in other tests
+MODELS["average"] = {"mim": Mim(similarity=True), "content_pooling": "mean"}
+MODELS["bst without itself"] = {"mim": Mim(id=False), "position": "age"}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def write(exported: ExportedRanker, model, prepared: PreparedLog, folder: Path):
 @pytest.mark.parametrize("model_name", MODELS)
 def test_every_model_scores_on_a_robot_as_in_training(data, tmp_path, model_name):
     log, prepared, content = data
-    model = random_model(prepared, model=model_name, mim=True)
+    model = random_model(prepared, model=model_name.split()[0], **MODELS[model_name])
     exported = assemble_ranker(model, prepared, content, log)
     assert exported.parity <= PARITY
     ranker = write(exported, model, prepared, tmp_path / "bundle")

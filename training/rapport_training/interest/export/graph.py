@@ -60,7 +60,7 @@ class RankerGraph(nn.Module):
         self.inputs = GraphInputs(
             user_columns=sum(field.columns for field in model.user_fields) - self._unused,
             item_columns=sum(field.columns for field in model.item_fields),
-            age=recipe.position == "age" and recipe.model in ("bst", "sim", "twin"),
+            age=recipe.position == "age" and recipe.model in ("bst", "sim", "twin") and recipe.modules.id,
             content_dim=model.content_dim if recipe.uses_content else None,
         )
 
