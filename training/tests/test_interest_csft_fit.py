@@ -16,11 +16,14 @@ from rapport_edge.errors import SettingsError
 from rapport_training.cli import TrainingGroup
 from rapport_training.errors import Interrupted
 from rapport_training.interest.commands import interest
+from rapport_training.interest.content.csft.bounds import bounds_of
 from rapport_training.interest.content.csft.fit import fit_csft
 from rapport_training.interest.content.csft.retrieval import next_item
 from rapport_training.interest.content.item_encoder import load_item_encoder
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.data.log import BehaviourLog
+from rapport_training.interest.data.prepare import prepare
+from rapport_training.interest.data.settings import PrepareSettings
 
 STYLES = 4
 
@@ -127,6 +130,22 @@ def test_the_commands(log: BehaviourLog, tmp_path: Path) -> None:
     tuned = CliRunner().invoke(cli, ["interest", "csft", *common, "--run", str(tmp_path / "tuned"), *start])
     assert tuned.exit_code == 0, tuned.output
     assert load_item_encoder(tmp_path / "tuned").vector == "fused"
-    missing = CliRunner().invoke(cli, ["interest", "csft", *common, "--run", str(tmp_path / "x"), "--start", "nowhere"])
+    other = ["interest", "csft", *common, "--run", str(tmp_path / "x")]
+    missing = CliRunner().invoke(cli, [*other, "--start", "nowhere", "--all-events"])
     assert missing.exit_code == 2
     assert "nowhere" in missing.output
+    for teaching in ([], ["--until", "5", "--all-events"]):
+        unsaid = CliRunner().invoke(cli, [*other, *teaching])
+        assert unsaid.exit_code == 2
+        assert "say which events teach" in unsaid.output
+
+
+@pytest.mark.parametrize("protocol", ["time", "leave-last-out"])
+def test_no_event_of_a_test_teaches(log: BehaviourLog, tmp_path: Path, protocol: str) -> None:
+    prepared = prepare(log, PrepareSettings(protocol=protocol, negatives=1), tmp_path / "samples")
+    bounds = bounds_of(prepared)
+    if protocol == "leave-last-out":
+        assert bounds == {"leave_last": 2}
+        return
+    asked = [prepared.samples(split).time.min() for split in ("validation", "test")]
+    assert bounds["until"] < min(asked)

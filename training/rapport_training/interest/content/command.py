@@ -52,16 +52,36 @@ def pretrain(
 @click.command()
 @_options
 @click.option("--start", type=_PATH, help="Run of 'interest pretrain' to start from.  [default: plain towers]")
-@click.option("--until", type=int, help="Unix seconds (or order): no later event teaches.  [default: all teach]")
-@click.option(
-    "--leave-last", type=click.IntRange(min=0), default=0, show_default=True, help="Each user's last so many do not."
-)
-def csft(log: Path, recipe: str, run: Path, devices: int | None, **options: Any) -> None:
-    """Fine-tunes the encoder on what users liked (Section 3.3); Ctrl-C stops it, the same command continues it."""
+@click.option("--data", type=_PATH, help="Prepared samples: only what they train on teaches.")
+@click.option("--until", type=int, help="Unix seconds (or order): no later event teaches.")
+@click.option("--leave-last", type=click.IntRange(min=1), help="Each user's last so many liked items do not.")
+@click.option("--all-events", is_flag=True, help="Everything teaches: for an encoder that no test will judge.")
+def csft(  # noqa: PLR0913 - options of the command line
+    log: Path,
+    recipe: str,
+    run: Path,
+    devices: int | None,
+    data: Path | None,
+    until: int | None,
+    leave_last: int | None,
+    all_events: bool,
+    **options: Any,
+) -> None:
+    """Fine-tunes the encoder on what users liked (Section 3.3); Ctrl-C stops it, the same command continues it.
+
+    One of --data, --until, --leave-last and --all-events says which events teach: an encoder that learned from a test
+    makes its figures worthless.
+    """
+    from rapport_edge.errors import SettingsError
+    from rapport_training.interest.content.csft.bounds import bounds_of
     from rapport_training.interest.content.csft.fit import fit_csft
     from rapport_training.interest.content.recipe import content_recipe_path, load_content_recipe
     from rapport_training.interest.data.log import BehaviourLog
+    from rapport_training.interest.data.prepared import PreparedLog
 
+    if sum([data is not None, until is not None, leave_last is not None, all_events]) != 1:
+        raise SettingsError("say which events teach: one of --data PREPARED, --until, --leave-last and --all-events")
+    bounds = {"until": until, "leave_last": leave_last or 0} if data is None else bounds_of(PreparedLog.open(data))
     settings = load_content_recipe(content_recipe_path(recipe))
-    checkpoint = fit_csft(settings, BehaviourLog.open(log), run, devices=devices or "auto", **options)
+    checkpoint = fit_csft(settings, BehaviourLog.open(log), run, devices=devices or "auto", **bounds, **options)
     click.echo(f"trained: {checkpoint}")

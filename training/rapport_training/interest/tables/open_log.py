@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rapport_edge.errors import SettingsError
+from rapport_training.interest.content.csft.bounds import bounds_of
 from rapport_training.interest.data.leakage import leakage_report
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.prepare import prepare
@@ -42,12 +42,7 @@ class OpenLog:
     @property
     def bounds(self) -> dict[str, int]:
         """What keeps encoders from learning from later events than the training samples: arguments of `fit_csft`."""
-        if self.prepared.record.settings.get("protocol") == "leave-last-out":
-            return {"leave_last": 2}
-        times = np.concatenate([self.prepared.samples(split).time for split in ("validation", "test")])
-        if len(times) == 0 or times.min() < 0:
-            raise SettingsError(f"{self.prepared.path} does not say where its training ends, so no encoder can learn")
-        return {"until": int(times.min()) - 1}
+        return bounds_of(self.prepared)
 
 
 def open_log(plan: LogPlan, folder: Path | None, prepared: Path | None, out: Path) -> OpenLog:
