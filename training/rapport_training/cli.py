@@ -33,6 +33,11 @@ class TrainingGroup(click.Group):
             raise UserError(str(error)) from error
 
 
+def _is_about_this_training(record: logging.LogRecord) -> bool:
+    """False for Lightning's advertisements, and for accelerators that no recipe uses."""
+    return not record.getMessage().startswith(("💡", "TPU available"))
+
+
 @click.group(cls=TrainingGroup)
 @click.version_option(__version__, prog_name="rapport-train")
 def main() -> None:
@@ -40,6 +45,9 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     # Lightning advises more loader workers; how many are best is the recipe's business, and measured there.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # Lightning's own use of torch; nothing that a user could change.
+    warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_about_this_training)
 
 
 main.add_command(data)
