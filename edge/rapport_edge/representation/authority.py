@@ -7,7 +7,6 @@ never back. Items lie in the window of their newest vector, so that a window del
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
+from rapport_edge.representation.authority_connection import AuthorityConnection
 from rapport_edge.representation.contract import CentreFormat, Storage
 from rapport_edge.representation.errors import CentreDamagedError, CentreError
 from rapport_edge.representation.keys import Words, words_of
@@ -26,7 +26,6 @@ APPLICATION_ID: Final = 0x52505243
 SCHEMA_VERSION: Final = 1
 #: Rows read at a time: 4 MB at 64 values in float32, with their Python objects.
 _BLOCK: Final = 16384
-_BUSY_S: Final = 10.0
 
 _SCHEMA: Final = (
     "CREATE TABLE centre (encoder TEXT NOT NULL, dimension INTEGER NOT NULL, storage TEXT NOT NULL)",
@@ -57,20 +56,20 @@ class Authority:
     def __init__(self, path: Path, *, write: bool) -> None:
         self.path = path
         with translated(path):
-            mode = "rwc" if write else "ro"
-            connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_S, check_same_thread=False
-            )
-            self._db = Database(connection, execute_plugins=False)
+            self._connection = AuthorityConnection(path, write=write)
             try:
                 self._prepare(write)
             except BaseException:
-                self._db.close()
+                self._connection.close()
                 raise
 
     def close(self) -> None:
         """Closes the file."""
-        self._db.close()
+        self._connection.close()
+
+    @property
+    def _db(self) -> Database:
+        return self._connection.database
 
     def format(self) -> CentreFormat | None:
         """What was settled when the centre was created; None for a new file."""
@@ -120,6 +119,11 @@ class Authority:
         with translated(self.path), transaction(self._db):
             self._db.execute("UPDATE windows SET state = 'published' WHERE window <= ? AND state = 'closed'", [window])
 
+    def newest_closed(self) -> int:
+        """The newest window that takes no more items; 0 for none."""
+        with translated(self.path):
+            return self._number("SELECT coalesce(max(window), 0) FROM windows WHERE state != 'open'")
+
     def states(self) -> dict[int, str]:
         """State of each window."""
         with translated(self.path):
@@ -162,15 +166,18 @@ class Authority:
             )
             return {item: self._decoded([vector], layout)[0] for item, vector in rows}
 
-    def window_items(self, window: int, layout: CentreFormat) -> Iterator[tuple[list[str], NDArray[Any], list[str]]]:
-        """(ids, vectors (k, D), sources) of a window, some thousand at a time."""
+    def window_items(
+        self, window: int, after: int, layout: CentreFormat
+    ) -> tuple[int, list[str], NDArray[Any], list[str]]:
+        """The next thousands of a window: (number to go on after, ids, vectors (k, D), sources); k is 0 at the end."""
         with translated(self.path):
-            cursor = self._db.conn.execute(
-                "SELECT item_id, vector, source FROM items WHERE window = ? ORDER BY number", [window]
-            )
-            while rows := cursor.fetchmany(_BLOCK):
-                ids, vectors, sources = zip(*rows, strict=True)
-                yield list(ids), self._decoded(vectors, layout), list(sources)
+            rows = self._db.conn.execute(
+                "SELECT number, item_id, vector, source FROM items WHERE window = ? AND number > ? "
+                "ORDER BY number LIMIT ?",
+                [window, after, _BLOCK],
+            ).fetchall()
+        numbers, ids, vectors, sources = zip(*rows, strict=True) if rows else ((after,), (), (), ())
+        return numbers[-1], list(ids), self._decoded(vectors, layout), list(sources)
 
     def keys_up_to(self, window: int) -> Words:
         """(n, 2) keys of all items of the windows up to this one, in the order of `vectors_up_to`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -15,6 +15,9 @@ from rapport_edge.representation.errors import CentreError, OtherEncoderError
 from rapport_edge.representation.keys import Ids, checked_ids
 
 Storage = Literal["float16", "float32"]
+
+#: A table's header lies in one page; a SHA-512 in hexadecimal digits has 128.
+_MAX_DIGEST: Final = 256
 
 
 class CentreFormat(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +143,8 @@ def checked_items(ids: Sequence[str], vectors: ArrayLike, sources: Sequence[str]
     wrong = np.flatnonzero(~np.isfinite(stored).all(axis=1))
     if len(wrong):
         finite = np.isfinite(values[wrong[0]]).all()
-        reason = "is too large for float16; create the centre with float32" if finite else "holds NaN or infinity"
+        wide = "; create the centre with float32" if layout.storage == "float16" else ""
+        reason = f"is too large for {layout.storage}{wide}" if finite else "holds NaN or infinity"
         raise CentreError(f"the vector of {ids[wrong[0]]!r} {reason}; {len(wrong)} of {len(ids)} are like that")
     return stored
 
@@ -151,8 +155,8 @@ def check_format(layout: CentreFormat) -> None:
     Raises:
         CentreError: with the setting that is wrong.
     """
-    if not layout.encoder:
-        raise CentreError("a centre needs the digest of its encoder")
+    if not 1 <= len(layout.encoder) <= _MAX_DIGEST:
+        raise CentreError(f"a centre needs the digest of its encoder, 1 to {_MAX_DIGEST} characters")
     if not 1 <= layout.dimension <= 1 << 16:
         raise CentreError(f"a vector has 1 to 65,536 values, not {layout.dimension}")
     if layout.storage not in {"float16", "float32"}:

@@ -17,6 +17,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+from rapport_edge.atomic import sync_folder
 from rapport_edge.representation import publication
 from rapport_edge.representation.authority import Authority
 from rapport_edge.representation.contract import CentreFormat, check_format, check_same, checked_items
@@ -48,7 +49,9 @@ class EmbeddedCentre(EmbeddedReader):
         """
         check_format(layout)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                sync_folder(folder.parent)
         except OSError as error:
             raise CentreError(f"cannot make the folder {folder}: {error.strerror}") from error
         self._clock = clock
@@ -94,8 +97,14 @@ class EmbeddedCentre(EmbeddedReader):
 
     def window_items(self, window: int) -> Iterator[tuple[list[str], NDArray[Any], list[str]]]:
         """(ids, vectors (k, D), sources) of a window, some thousand at a time."""
-        with self._lock:
-            yield from self._authority.window_items(window, self._format)
+        after = 0
+        while True:
+            # Whoever takes the items may be slow; lookups must not wait for him.
+            with self._lock:
+                after, ids, vectors, sources = self._authority.window_items(window, after, self._format)
+            if not ids:
+                return
+            yield ids, vectors, sources
 
     def close(self) -> None:
         """Closes the authority and lets others write."""
@@ -129,12 +138,21 @@ class EmbeddedCentre(EmbeddedReader):
             scratch.unlink(missing_ok=True)
         publication.remove_old(self.folder, version)
 
+    def _check_order(self) -> None:
+        """A table of windows that are still to come would hide what is put in them."""
+        if self._table is not None and self._table.header.window > self._authority.newest_closed():
+            raise CentreDamagedError(
+                f"the table in {self.folder} is newer than {AUTHORITY}, which was restored or lost"
+            )
+
     def _open_repaired(self, folder: Path, authority: Authority, verify: bool) -> None:
         """Opens; a damaged table is published anew, because the authority has everything that was in it."""
         try:
             self._open(folder, authority, None, verify)
+            self._check_order()
         except CentreDamagedError as error:
             _log.warning("publishing anew: %s", error)
+            authority.close()
             (folder / publication.CURRENT).unlink(missing_ok=True)
             self._open(folder, Authority(folder / AUTHORITY, write=True), None, verify)
             self.publish()

@@ -87,13 +87,18 @@ def checked_ids(ids: Sequence[str]) -> None:
         raise CentreError(f"the id {twice!r} is there {times} times; which of its vectors is meant?")
 
 
+def text_of(item: object) -> str:
+    """An id that is asked for as text; bytes that are no UTF-8 become text that no item has."""
+    return item.decode(errors="surrogateescape") if isinstance(item, bytes) else str(item)
+
+
 def hash_words(words: Words, seed: int = 0) -> Words:
     """(n,) uint64 hashes of (n, 2) keys: multiplications and shifts, as in MurmurHash3's finaliser."""
-    mixed = words[:, 0] * _MIX[0]
+    # The seed goes in before the two halves become one number: later it could not part two keys that are equal there.
+    start = words[:, 0] ^ (np.array(seed, np.uint64) * _MIX[2]) if seed else words[:, 0]
+    mixed = start * _MIX[0]
     mixed ^= mixed >> _HALF
     mixed += words[:, 1]
-    if seed:
-        mixed += np.array(seed, np.uint64)
     mixed *= _MIX[1]
     mixed ^= mixed >> _HALF
     mixed *= _MIX[2]
@@ -103,6 +108,11 @@ def hash_words(words: Words, seed: int = 0) -> Words:
 
 def _words_of_bytes(ids: NDArray[np.bytes_]) -> Words:
     words: Words = ids.astype("S16").view("<u8").reshape(-1, 2)
+    if ids.dtype.itemsize > KEY_BYTES:
+        # NumPy cuts zeros off the end only: what ends with the 16th byte, but has a NUL there, must not look shorter.
+        rest = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), -1)[:, KEY_BYTES:].any(axis=1)
+        for row in np.flatnonzero(rest & (words[:, 1] >> _LAST_BYTE == 0)).tolist():
+            words[row] = np.frombuffer(_long_key(ids[row]), "<u8")
     return words
 
 
@@ -111,7 +121,7 @@ def _words_of_strings(ids: Sequence[str]) -> Words:
 
     Four times as fast as letting NumPy convert the strings one by one.
     """
-    text = _encoded("\0".join([*ids, ""])) + bytes(KEY_BYTES)
+    text = encoded("\0".join([*ids, ""])) + bytes(KEY_BYTES)
     buffer = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(buffer[:-KEY_BYTES] == 0)
     if len(ends) != len(ids):
@@ -137,11 +147,12 @@ def _words_despite_nul(ids: Sequence[str]) -> Words:
 
 
 def _long_key(item: Any) -> bytes:
-    encoded = item if isinstance(item, bytes) else _encoded(str(item))
-    return hashlib.blake2b(encoded, digest_size=KEY_BYTES - 1).digest() + _LONG
+    content = item if isinstance(item, bytes) else encoded(str(item))
+    return hashlib.blake2b(content, digest_size=KEY_BYTES - 1).digest() + _LONG
 
 
-def _encoded(text: str) -> bytes:
+def encoded(text: str) -> bytes:
+    """UTF-8, in which half a character gets bytes that no text has."""
     return text.encode("utf-8", "surrogatepass")
 
 

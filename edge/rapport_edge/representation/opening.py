@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rapport_edge.representation.addresses import is_redis
 from rapport_edge.representation.contract import CentreFormat, CentreReader, RepresentationCentre
 from rapport_edge.representation.embedded import EmbeddedCentre
 from rapport_edge.representation.reader import EmbeddedReader
@@ -42,8 +43,3 @@ def open_writer(where: Path | str, layout: CentreFormat) -> RepresentationCentre
 
         return RedisCentre.create(str(where), layout)
     return EmbeddedCentre(Path(where), layout)
-
-
-def is_redis(where: Path | str) -> bool:
-    """Whether a name is a Redis server's."""
-    return str(where).startswith(("redis:", "rediss:", "unix:"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -47,11 +48,14 @@ def read_current(folder: Path) -> Current | None:
 
     Raises:
         CentreDamagedError: current.json is not what was written.
+        CentreError: it cannot be read.
     """
     try:
         return msgspec.json.decode((folder / CURRENT).read_bytes(), type=Current)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise unreadable(folder / CURRENT, error) from error
     except msgspec.DecodeError as error:
         raise CentreDamagedError(
             f"{folder / CURRENT} is damaged ({error}); open the centre for writing, which publishes it anew"
@@ -63,6 +67,7 @@ def open_current(folder: Path, *, verify: bool) -> FrozenTable | None:
 
     Raises:
         CentreDamagedError: it is not what was written, or missing.
+        CentreError: it cannot be read.
     """
     for _ in range(_ATTEMPTS):
         current = read_current(folder)
@@ -72,6 +77,8 @@ def open_current(folder: Path, *, verify: bool) -> FrozenTable | None:
             return FrozenTable(folder / current.file, verify=verify)
         except FileNotFoundError:
             continue
+        except OSError as error:
+            raise unreadable(folder / current.file, error) from error
     raise CentreDamagedError(
         f"{folder / CURRENT} names a table that is not there; open the centre for writing, which publishes it anew"
     )
@@ -114,6 +121,13 @@ def remove_old(folder: Path, version: int) -> None:
         if found < version - 1:
             path.unlink(missing_ok=True)
     scratch_path(folder).unlink(missing_ok=True)
+    for scratch in folder.glob(f".{CURRENT}.*"):
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def unreadable(path: Path, error: OSError) -> CentreError:
+    """What to say of a file that is there."""
+    return CentreError(f"cannot read {path}: {error.strerror}; check owner and mode, and the number of open files")
 
 
 def _tables(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,7 +17,7 @@ from rapport_edge.representation import publication
 from rapport_edge.representation.authority import Authority
 from rapport_edge.representation.contract import CentreFormat, Counts, Rows, check_same
 from rapport_edge.representation.errors import CentreDamagedError, CentreError
-from rapport_edge.representation.keys import Ids, Keys, keys_of
+from rapport_edge.representation.keys import Ids, Keys, keys_of, text_of
 from rapport_edge.representation.table import FrozenTable
 
 _log = logging.getLogger(__name__)
@@ -24,6 +26,9 @@ AUTHORITY: Final = "authority.db"
 
 #: Asking the system for a new version takes as long as looking up a hundred items.
 _LOOK_EVERY_S: Final = 0.01
+
+
+_opened: weakref.WeakSet[EmbeddedReader] = weakref.WeakSet()
 
 
 class EmbeddedReader:
@@ -45,13 +50,18 @@ class EmbeddedReader:
         Raises:
             CentreError: there is none, it is another encoder's, or damaged.
         """
-        if not (folder / AUTHORITY).is_file():
+        try:
+            there = (folder / AUTHORITY).is_file()
+        except OSError as error:
+            raise publication.unreadable(folder, error) from error
+        if not there:
             raise CentreError(f"there is no representation centre in {folder}: it has no {AUTHORITY}")
         self._open(folder, Authority(folder / AUTHORITY, write=False), encoder, verify)
 
     def _open(self, folder: Path, authority: Authority, encoder: str | None, verify: bool) -> None:
         self.folder, self._authority, self._verify = folder, authority, verify
         self._lock = threading.RLock()
+        _opened.add(self)
         try:
             layout = authority.format()
             if layout is None:
@@ -131,7 +141,7 @@ class EmbeddedReader:
     def _add_pending(self, ids: Ids, rows: Rows, window: int) -> None:
         """Fills in what came after the table."""
         missing = np.flatnonzero(~rows.found).tolist()
-        wanted = [_text(ids[position]) for position in missing]
+        wanted = [text_of(ids[position]) for position in missing]
         with self._lock:
             found = self._authority.vectors(sorted(set(wanted)), window, self._format)
         for position, item in zip(missing, wanted, strict=True):
@@ -144,7 +154,7 @@ class EmbeddedReader:
             self._seen = publication.stamp(self.folder)
             try:
                 self._map_newest()
-            except CentreDamagedError as error:
+            except CentreError as error:
                 _log.error("keeping version %s: %s", self._table and self._table.header.version, error)
 
     def _map_newest(self) -> None:
@@ -154,5 +164,10 @@ class EmbeddedReader:
         self._table = table
 
 
-def _text(item: object) -> str:
-    return item.decode() if isinstance(item, bytes) else str(item)
+def _unlock_in_child() -> None:
+    """A thread of the parent may have held a lock, and does not exist in the child."""
+    for reader in _opened:
+        reader._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_unlock_in_child)

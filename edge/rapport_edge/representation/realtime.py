@@ -122,6 +122,7 @@ def forward(source: EmbeddedCentre, target: RepresentationCentre, consumer: str)
         for ids, vectors, sources in source.window_items(window):
             target.put(ids, vectors, sources)
         source.mark_delivered(consumer, window)
-    if closed:
+    # What was delivered when the process died before this line waits for it, too.
+    if closed or target.counts().pending:
         target.publish()
     return len(closed)

@@ -1,7 +1,8 @@
 """The centre of a fleet: a Redis server that all robots and trainers share.
 
-Keys begin with "rapport:<name>:". "centre" is a hash with the format and the version, "v:<item id>" a vector, "sources"
-a hash of source hashes. What is put is visible to everybody at once; a version only counts publications.
+Keys begin with "rapport:<name>:". "centre" is a hash with the format, "v:<item id>" a vector, "sources" a hash of
+source hashes, "version" counts publications. What is put is visible to everybody at once. A server may lose everything
+in a restart, and get another encoder's centre of the same name then, so each command asks for the format again.
 """
 
 from __future__ import annotations
@@ -11,24 +12,27 @@ from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rapport_edge.representation.addresses import without_password
 from rapport_edge.representation.contract import (
     CentreFormat,
     Counts,
     Rows,
-    Storage,
     check_format,
     check_same,
     checked_items,
 )
 from rapport_edge.representation.errors import CentreDamagedError, CentreError, CentreFullError
-from rapport_edge.representation.keys import Ids
+from rapport_edge.representation.keys import Ids, encoded, text_of
 
 #: Items in one command: a server answers commands one after the other, and others want their turn.
 _BLOCK: Final = 4096
 _FORMAT_FIELDS: Final = ("encoder", "dimension", "storage")
+#: Seconds; the address may say others. Without, a server that fell silent would hold a robot for ever.
+_TIMEOUTS: Final = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0}
 
 
 class RedisCentre:
@@ -46,9 +50,11 @@ class RedisCentre:
             CentreError: the server cannot be reached, has no such centre, or it is another encoder's.
         """
         self._redis, self._name = _connect(url)
-        self._shown = url.rpartition("@")[2]
+        self._shown = without_password(url)
         try:
-            self._format = self._read_format()
+            with _translated(self._shown):
+                fields = self._redis.hmget(self._key("centre"), _FORMAT_FIELDS)
+            self._format = self._format_of(fields)
             check_same(self._shown, self._format, encoder)
         except BaseException:
             self._redis.close()
@@ -63,7 +69,7 @@ class RedisCentre:
         """
         check_format(layout)
         client, name = _connect(url)
-        with _translated(url.rpartition("@")[2]):
+        with _translated(without_password(url)):
             key = f"rapport:{name}:centre"
             with client.pipeline(transaction=True) as commands:
                 for field in _FORMAT_FIELDS:
@@ -91,13 +97,12 @@ class RedisCentre:
 
     def lookup(self, ids: Ids) -> Rows:
         """The vectors of n items; see `CentreReader`."""
-        texts = [item.decode() if isinstance(item, bytes) else str(item) for item in ids]
-        found = np.zeros(len(texts), np.bool_)
-        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        keys = [self._item_key(text_of(item)) for item in ids]
+        found = np.zeros(len(keys), np.bool_)
+        vectors = np.zeros((len(keys), self.dimension), np.float32)
         size = self.dimension * self._format.dtype.itemsize
-        for start in range(0, len(texts), _BLOCK):
-            with _translated(self._shown):
-                values = self._redis.mget([self._key(f"v:{item}") for item in texts[start : start + _BLOCK]])
+        for start in range(0, len(keys), _BLOCK):
+            values = self._ask("mget", keys[start : start + _BLOCK])
             there = [position for position, value in enumerate(values, start) if value is not None]
             content = [value for value in values if value is not None]
             if any(len(value) != size for value in content):
@@ -110,8 +115,7 @@ class RedisCentre:
         """What each item was embedded from; see `CentreReader`."""
         if not ids:
             return []
-        with _translated(self._shown):
-            found = self._redis.hmget(self._key("sources"), list(ids))
+        found = self._ask("hmget", self._key("sources"), [encoded(item) for item in ids])
         return [None if source is None else source.decode() for source in found]
 
     def put(self, ids: Sequence[str], vectors: ArrayLike, sources: Sequence[str]) -> None:
@@ -121,21 +125,22 @@ class RedisCentre:
             for start in range(0, len(ids), _BLOCK):
                 part = slice(start, start + _BLOCK)
                 with self._redis.pipeline(transaction=True) as commands:
-                    keys = (self._key(f"v:{item}") for item in ids[part])
+                    commands.watch(self._key("centre"))
+                    self._check(commands.hmget(self._key("centre"), _FORMAT_FIELDS))
+                    commands.multi()
+                    keys = (self._item_key(item) for item in ids[part])
                     commands.mset(dict(zip(keys, (row.tobytes() for row in stored[part]), strict=True)))
                     commands.hset(self._key("sources"), mapping=dict(zip(ids[part], sources[part], strict=True)))
                     commands.execute()
 
     def publish(self) -> int:
         """Counts a publication; everybody saw before what was put."""
-        with _translated(self._shown):
-            return int(self._redis.hincrby(self._key("centre"), "version", 1))
+        return int(self._ask("incr", self._key("version")))
 
     def counts(self) -> Counts:
         """How full it is."""
-        with _translated(self._shown):
-            version = self._redis.hget(self._key("centre"), "version")
-            return Counts(int(self._redis.hlen(self._key("sources"))), 0, int(version or 0))
+        version = self._ask("get", self._key("version"))
+        return Counts(int(self._ask("hlen", self._key("sources"))), 0, int(version or 0))
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -144,19 +149,41 @@ class RedisCentre:
     def _key(self, name: str) -> str:
         return f"rapport:{self._name}:{name}"
 
-    def _read_format(self) -> CentreFormat:
-        with _translated(self._shown):
-            fields = self._redis.hmget(self._key("centre"), _FORMAT_FIELDS)
-        if None in fields:
-            raise CentreError(f"{self._shown} has no representation centre of the name {self._name!r}")
-        encoder, dimension, storage = (field.decode() for field in fields)
-        kept: Storage = "float16" if storage == "float16" else "float32"
-        return CentreFormat(encoder=encoder, dimension=int(dimension), storage=kept)
+    def _item_key(self, item: str) -> bytes:
+        return encoded(self._key(f"v:{item}"))
+
+    def _ask(self, command: str, *arguments: Any) -> Any:
+        """The answer to a command of a server that still has this centre."""
+        with _translated(self._shown), self._redis.pipeline(transaction=True) as commands:
+            commands.hmget(self._key("centre"), _FORMAT_FIELDS)
+            getattr(commands, command)(*arguments)
+            fields, answer = commands.execute()
+            self._check(fields)
+        return answer
+
+    def _check(self, fields: Sequence[bytes | None]) -> None:
+        check_same(self._shown, self._format_of(fields), self.encoder, self._format)
+
+    def _format_of(self, fields: Sequence[bytes | None]) -> CentreFormat:
+        texts = [field.decode() for field in fields if field is not None]
+        if len(texts) < len(_FORMAT_FIELDS):
+            raise CentreError(
+                f"{self._shown} has no representation centre of the name {self._name!r}, or lost it in a restart; "
+                "embed the items into it"
+            )
+        try:
+            return msgspec.convert(dict(zip(_FORMAT_FIELDS, texts, strict=True)), CentreFormat, strict=False)
+        except msgspec.ValidationError as error:
+            raise CentreDamagedError(
+                f"{self._shown}: {self._name!r} has a format that nobody writes: {error}"
+            ) from error
 
 
 def _connect(url: str) -> tuple[Any, str]:
     try:
         import redis
+        from redis.backoff import ExponentialBackoff
+        from redis.retry import Retry
     except ImportError as error:
         raise CentreError(
             "a centre on a Redis server needs the Python package redis: pip install 'rapport-edge[redis]'"
@@ -168,9 +195,10 @@ def _connect(url: str) -> tuple[Any, str]:
     plain = urlunsplit(parts._replace(query="", scheme=""))
     query = f"?{urlencode(options)}" if options else ""
     try:
-        return redis.Redis.from_url(f"{parts.scheme}:{'' if plain.startswith('//') else '//'}{plain}{query}"), name
+        address = f"{parts.scheme}:{'' if plain.startswith('//') else '//'}{plain}{query}"
+        return redis.Redis.from_url(address, **_TIMEOUTS, retry=Retry(ExponentialBackoff(cap=0.5, base=0.1), 1)), name
     except (ValueError, redis.RedisError) as error:
-        raise CentreError(f"{url.rpartition('@')[2]} is no address of a Redis server: {error}") from error
+        raise CentreError(f"{without_password(url)} is no address of a Redis server: {error}") from error
 
 
 @contextmanager
@@ -182,6 +210,8 @@ def _translated(shown: str) -> Iterator[None]:
         yield
     except redis.exceptions.OutOfMemoryError as error:
         raise CentreFullError(f"{shown} has no memory left; what was put last is incomplete: put it again") from error
+    except redis.WatchError as error:
+        raise CentreError(f"{shown} was created anew while it was written; try again") from error
     except redis.exceptions.ReadOnlyError as error:
         raise CentreError(f"{shown} is a replica that only reads; write to its master") from error
     except redis.exceptions.ConnectionError as error:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import weakref
 from pathlib import Path
 
 from rapport_edge.store.errors import StoreBusyError, StoreReadOnlyError
+
+_held: weakref.WeakSet[OwnershipLock] = weakref.WeakSet()
 
 
 class OwnershipLock:
@@ -43,10 +46,24 @@ class OwnershipLock:
             ) from error
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        _held.add(self)
 
     def release(self) -> None:
         """Let others own the database; the file stays, because removing it would race with the next owner."""
         if self._fd >= 0:
             os.ftruncate(self._fd, 0)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _leave_to_parent() -> None:
+    """A forked child shares its parent's lock, and would hold it after the parent's death."""
+    for lock in _held:
+        lock._let_go()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

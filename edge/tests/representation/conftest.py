@@ -15,12 +15,18 @@ from rapport_edge.representation import CentreFormat, RepresentationCentre, open
 
 
 @pytest.fixture(scope="session")
-def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def redis_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server's socket lies."""
+    return tmp_path_factory.mktemp("redis")
+
+
+@pytest.fixture(scope="session")
+def redis_server(redis_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A server of this session, which keeps nothing."""
     redis = pytest.importorskip("redis", reason="the Python package redis is not installed")
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed")
-    socket = tmp_path_factory.mktemp("redis") / "s"
+    socket = redis_folder / "s"
     command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=socket.parent) as server:
         client = redis.Redis(unix_socket_path=str(socket))
@@ -32,8 +38,14 @@ def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             except redis.ConnectionError:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-        yield socket
+        yield server
         server.terminate()
+
+
+@pytest.fixture(scope="session")
+def redis_socket(redis_folder: Path, redis_server: subprocess.Popen[bytes]) -> Path:
+    """The running server's socket."""
+    return redis_folder / "s"
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from rapport_edge.representation import (
     open_writer,
     source_hash,
 )
+from rapport_edge.representation.addresses import without_password
 
 ONE = np.arange(4.0)
 
@@ -99,6 +102,7 @@ def test_half_precision_refuses_what_it_cannot_hold(create):
     ("layout", "match"),
     [
         (CentreFormat(encoder="", dimension=4), "digest"),
+        (CentreFormat(encoder="a" * 257, dimension=4), "256 characters"),
         (CentreFormat(encoder="a", dimension=0), "65,536"),
         (CentreFormat(encoder="a", dimension=4, storage="float64"), "float64"),
     ],
@@ -159,6 +163,72 @@ def test_centres_of_one_server_are_apart(redis_url):
     assert not games.lookup(["a"]).found.any()
     films.close()
     games.close()
+
+
+def test_a_server_that_forgot_everything_is_noticed(redis_url, redis_socket):
+    import redis
+
+    centre = open_writer(redis_url, LAYOUT)
+    centre.put(["a"], [ONE], ["s"])
+    redis.Redis(unix_socket_path=str(redis_socket)).flushall()
+    calls = [
+        lambda: centre.lookup(["a"]),
+        lambda: centre.put(["b"], [ONE], ["s"]),
+        lambda: centre.sources(["a"]),
+        centre.counts,
+        centre.publish,
+    ]
+    for call in calls:
+        with pytest.raises(CentreError, match="lost it in a restart"):
+            call()
+    other = open_writer(redis_url, CentreFormat(encoder="bb", dimension=4))
+    other.put(["a"], [ONE], ["s"])
+    for call in calls:
+        with pytest.raises(OtherEncoderError, match=f"of encoder bb, not of {LAYOUT.encoder}"):
+            call()
+    assert not other.lookup(["b"]).found.any()
+    other.close()
+    centre.close()
+
+
+def test_a_server_that_falls_silent_is_given_up(redis_url, redis_server):
+    centre = open_writer(f"{redis_url}&socket_timeout=0.2", LAYOUT)
+    redis_server.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(CentreError, match="Timeout"):
+            centre.lookup(["a"])
+    finally:
+        redis_server.send_signal(signal.SIGCONT)
+    assert not centre.lookup(["a"]).found.any()
+    centre.close()
+
+
+def test_what_cannot_be_an_id_may_be_asked_for(create):
+    centre = create()
+    centre.put(["a"], [ONE], ["s"])
+    assert centre.lookup(["\ud800", "a\0b", "a"]).found.tolist() == [False, False, True]
+    assert centre.lookup(np.array([b"\xff", b"a"])).found.tolist() == [False, True]
+    assert centre.sources(["\ud800", "a"]) == [None, "s"]
+
+
+def test_single_precision_names_itself_where_it_is_too_small(create):
+    with pytest.raises(CentreError, match="too large for float32; 1 of 1"):
+        create().put(["a"], [ONE * 1e300], ["s"])
+
+
+def test_no_password_is_shown(redis_url):
+    pytest.importorskip("redis")
+    for url in (f"{redis_url}&password=secret", "redis://me:secret@127.0.0.1:1/0", "unix:///no/s?password=secret"):
+        with pytest.raises(CentreError) as caught:
+            open_centre(url)
+        assert "secret" not in str(caught.value)
+    assert without_password("redis://me:secret@h:1/0?username=me&centre=a&password=b") == "redis://h:1/0?centre=a"
+    assert without_password("a@b?password=c") == "a@b?password=c"
+
+
+def test_a_path_is_a_folder_whatever_its_name():
+    with pytest.raises(CentreError, match="no representation centre in redis:/fleet"):
+        open_centre(Path("redis://fleet:6379/0"))
 
 
 def test_sources_tell_titles_and_pictures_apart():

@@ -85,8 +85,9 @@ from pathlib import Path
 from rapport_edge.representation import open_centre
 centre = open_centre(Path(sys.argv[1]))
 for line in sys.stdin:
+    version = centre.counts().version  # looks for a new version, which a lookup does every 10 ms only
     rows = centre.lookup(line.split())
-    print(centre.counts().version, *rows.vectors[:, 1].tolist(), flush=True)
+    print(version, *rows.vectors[:, 1].tolist(), flush=True)
 """
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_edge.representation import CentreError
-from rapport_edge.representation.keys import checked_ids, keys_of, words_of
+from rapport_edge.representation.keys import checked_ids, hash_words, keys_of, words_of
 
 # Around the length at which a key stops to be the id itself, and with characters of one to four bytes.
 IDS = st.lists(st.one_of(st.text(max_size=20), st.text("aé€𝄞\0", min_size=3, max_size=17)), max_size=30)
@@ -47,3 +47,15 @@ def test_no_key_is_that_of_a_free_slot():
 def test_what_cannot_be_an_id_is_refused(ids, match):
     with pytest.raises(CentreError, match=match):
         checked_ids(ids)
+
+
+def test_a_nul_does_not_make_an_id_of_an_array_shorter():
+    words = words_of(np.array([b"a" * 15 + b"\0xyz", b"a" * 15, b"a" * 15 + b"\0\0\0z"]))
+    assert len({row.tobytes() for row in words}) == 3
+
+
+def test_another_seed_separates_ids_whose_hashes_are_equal():
+    """Found by solving the hash for the second half; a seed that is added after the halves would not part them."""
+    words = words_of(["item0001abcdefg", "1kocdtzyqs}v}yA"])
+    assert len(set(hash_words(words).tolist())) == 1
+    assert all(len(set(hash_words(words, seed).tolist())) == 2 for seed in range(1, 16))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from centres import LAYOUT
@@ -12,6 +14,7 @@ from rapport_edge.representation import (
     EmbeddedCentre,
     NewItem,
     RealTimeInference,
+    authority,
     forward,
     open_writer,
 )
@@ -141,5 +144,58 @@ def test_windows_go_to_no_other_encoders_table(tmp_path):
     target = open_writer(tmp_path / "b", CentreFormat(encoder="bb", dimension=4))
     with pytest.raises(CentreError, match=f"bb, .*{LAYOUT.encoder}"):
         forward(source, target, "b")
+    source.close()
+    target.close()
+
+
+def test_a_slow_consumer_holds_up_nobody(tmp_path):
+    source = EmbeddedCentre(tmp_path, LAYOUT)
+    source.put(["a", "b"], np.ones((2, 4)), ["1", "2"])
+    source.publish()
+    answers = []
+
+    class Slow:
+        encoder, dimension = source.encoder, source.dimension
+
+        def put(self, ids, *_):
+            reader = threading.Thread(target=lambda: answers.append(source.lookup(["unknown"]).found[0]))
+            reader.start()
+            reader.join(5)
+            answers.append(ids)
+
+        def publish(self):
+            source.put(["c"], np.ones((1, 4)), ["3"])
+
+    assert forward(source, Slow(), "fleet") == 1
+    assert answers == [False, ["a", "b"]]
+    source.close()
+
+
+def test_large_windows_are_delivered_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(authority, "_BLOCK", 3)
+    source, target = EmbeddedCentre(tmp_path / "a", LAYOUT), EmbeddedCentre(tmp_path / "b", LAYOUT)
+    ids = [str(number) for number in range(10)]
+    source.put(ids, np.arange(40.0).reshape(10, 4), ids)
+    source.publish()
+    assert forward(source, target, "b") == 1
+    assert (target.lookup(ids).vectors == np.arange(40.0).reshape(10, 4)).all()
+    source.close()
+    target.close()
+
+
+def test_what_was_delivered_but_not_published_is_published_the_next_time(tmp_path, monkeypatch):
+    source, target = EmbeddedCentre(tmp_path / "a", LAYOUT), EmbeddedCentre(tmp_path / "b", LAYOUT)
+    source.put(["a"], np.ones((1, 4)), ["1"])
+    source.publish()
+
+    def dies() -> int:
+        raise Dies
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, "publish", dies)
+        with pytest.raises(Dies):
+            forward(source, target, "b")
+    assert forward(source, target, "b") == 0
+    assert target.table.lookup(["a"]).found.all()
     source.close()
     target.close()

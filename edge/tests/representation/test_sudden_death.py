@@ -20,7 +20,15 @@ from rapport_edge.representation.reader import AUTHORITY
 
 BATCH = 20
 #: Whose calls are counted: everything that touches the disk.
-STEPS = ("authority.py", "embedded.py", "publication.py", "table_file.py", "atomic.py", "store/connection.py")
+STEPS = (
+    "authority.py",
+    "authority_connection.py",
+    "embedded.py",
+    "publication.py",
+    "table_file.py",
+    "atomic.py",
+    "store/connection.py",
+)
 
 
 def vector(item: str) -> np.ndarray:
