@@ -29,9 +29,11 @@ _PATH = click.Path(path_type=Path)
 )
 def embed(folder: Path, encoder: Path, centre: str, engine: str, storage: str) -> None:
     """Embeds the items that the centre does not have; Ctrl-C stops it, the same command continues it."""
+    from rapport_edge.representation.addresses import without_password
     from rapport_training.interest.data.log import BehaviourLog
     from rapport_training.interest.embed import embed_log
 
     log = BehaviourLog.open(folder)
     counts = embed_log(log, encoder, centre, engine=engine, storage=storage, progress=True)  # type: ignore[arg-type]
-    click.echo(f"{counts.embedded} of {counts.items} items embedded now; {centre} is at version {counts.version}")
+    shown = without_password(centre)
+    click.echo(f"{counts.embedded} of {counts.items} items embedded now; {shown} is at version {counts.version}")
