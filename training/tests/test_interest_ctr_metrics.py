@@ -38,3 +38,5 @@ def test_what_has_no_auc_is_refused() -> None:
         ctr_metrics(np.ones(3, np.float32), np.full(3, 0.5), np.arange(3))
     with pytest.raises(SettingsError, match="sample 1 is no number"):
         ctr_metrics(np.array([0, 1], np.float32), np.array([0.5, np.nan]), np.arange(2))
+    with pytest.raises(SettingsError, match="label of sample 2 is no number"):
+        ctr_metrics(np.array([0, 1, np.nan], np.float32), np.full(3, 0.5), np.arange(3))

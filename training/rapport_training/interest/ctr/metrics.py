@@ -40,10 +40,12 @@ def ctr_metrics(label: NDArray[np.float32], score: NDArray[np.floating], user: N
         user: (n,) who it was.
 
     Raises:
-        SettingsError: if all labels are the same, or a score is no number.
+        SettingsError: if all labels are the same, or a label or score is no number.
     """
     from sklearn.metrics import roc_auc_score
 
+    if np.isnan(label).any():
+        raise SettingsError(f"the label of sample {int(np.flatnonzero(np.isnan(label))[0])} is no number")
     clicked = label >= 0.5
     if clicked.all() or not clicked.any():
         raise SettingsError(f"the AUC of {len(label)} samples of one kind is not defined: clicks and others are needed")
