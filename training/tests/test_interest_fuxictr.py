@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.batch import UNKNOWN
 from rapport_training.interest.commands import interest
-from rapport_training.interest.data import fuxictr_prepared
+from rapport_training.interest.data import fuxictr_files
 from rapport_training.interest.data.errors import LogError
-from rapport_training.interest.data.fuxictr_prepared import columns_of, prepare_fuxictr
+from rapport_training.interest.data.fuxictr_files import columns_of
+from rapport_training.interest.data.fuxictr_prepared import prepare_fuxictr
 from rapport_training.interest.data.prepared import PreparedLog
 
 NAMES = ["label", "user_id", "item_id", "cate_id", "item_history", "cate_history"]
@@ -61,7 +62,7 @@ ROW = st.tuples(
 def test_every_row_comes_back_as_it_was(tmp_path_factory, train, test):
     folder = tmp_path_factory.mktemp("fuxictr")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fuxictr_prepared, "_BLOCK_BYTES", 150)  # several blocks per file
+        patch.setattr(fuxictr_files, "_BLOCK_BYTES", 150)  # several blocks per file
         prepared = prepare_fuxictr(
             write_rows(folder / "train.csv", train), write_rows(folder / "test.csv", test), None, folder / "out"
         )
@@ -148,3 +149,26 @@ def test_columns_of_other_names_and_files_without_categories(tmp_path):
         prepare_fuxictr(path, path, None, tmp_path / "other")
     with pytest.raises(SettingsError, match="there are label, user, item"):
         columns_of(["film=movie"])
+
+
+LIST_KINDS = [pa.list_(pa.string()), pa.large_list(pa.string()), pa.list_(pa.string(), 2)]
+
+
+@pytest.mark.parametrize("kind", LIST_KINDS, ids=str)
+def test_parquet_of_other_programs_and_with_nothing_in_places(tmp_path, kind):
+    columns = {"label": [1, 0], "user_id": ["u", "v"], "item_id": ["a", "b"], "cate_id": ["x", None]}
+    histories = {"item_history": [["a", "b"], ["b", None]], "cate_history": [["x", "y"], ["y", None]]}
+    columns |= {name: pa.array(values, kind) for name, values in histories.items()}
+    pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+    prepared = prepare_fuxictr(tmp_path / "train.parquet", tmp_path / "train.parquet", None, tmp_path / "out")
+    assert rows_of(prepared, "train") == [(1, "u", "a", ("a", "b")), (0, "v", "b", ("b",))]
+
+
+def test_a_file_without_rows_and_half_a_pair_of_columns_are_refused(tmp_path):
+    train, test = write_rows(tmp_path / "train.csv", TRAIN), write_rows(tmp_path / "test.csv", [])
+    with pytest.raises(LogError, match="the file for validation, test has no rows"):
+        prepare_fuxictr(train, test, None, tmp_path / "out")
+    with pytest.raises(SettingsError, match="category_history"):
+        prepare_fuxictr(train, train, None, tmp_path / "out", columns=columns_of(["category_history="]))
+    with pytest.raises(SettingsError, match="separator"):
+        columns_of(["separator="])

@@ -224,3 +224,41 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
     assert few > 590_000
     assert many > 1_790_000
     assert large < 1.3 * small, f"{few} events took {small >> 20} MiB, {many} took {large >> 20} MiB"
+
+
+def test_what_others_put_into_a_log_is_not_deleted_with_it(tmp_path):
+    out = tmp_path / "log"
+    digest = write_events(out, EVENTS).digest
+
+    def fill(writer: LogWriter) -> None:
+        writer.add_events(user=["u"], item=["a"], time=[1])
+
+    def fill_while_another_writes(writer: LogWriter) -> None:
+        fill(writer)
+        (out / "prepared").mkdir()
+
+    for filled in (fill_while_another_writes, fill):
+        with pytest.raises(SettingsError, match="holds prepared, too, which --overwrite would delete"):
+            write_log(About("test"), filled, out, overwrite=True)
+        assert (out / "prepared").is_dir()
+        assert BehaviourLog.open(out).digest == digest
+    (out / "prepared").rmdir()
+    (out / "tokens").mkdir()  # a training's cache
+    assert write_log(About("test"), fill, out, overwrite=True).event_count == 1
+
+
+def test_ctrl_c_between_the_two_renames_leaves_what_was_there(tmp_path, monkeypatch):
+    digest = write_events(tmp_path / "log", EVENTS).digest
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if Path(target) == tmp_path / "log" and self.name == "log":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_log(About("test"), lambda writer: writer.add_events(user=["u"], item=["a"], time=[1]), tmp_path / "log",
+                  overwrite=True)  # fmt: skip
+    monkeypatch.undo()
+    assert BehaviourLog.open(tmp_path / "log").digest == digest

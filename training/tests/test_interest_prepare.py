@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -299,3 +302,66 @@ def test_damaged_samples_are_refused(tmp_path):
         PreparedLog.open(out)
     with pytest.raises(LogError, match="holds no prepared samples"):
         PreparedLog.open(tmp_path)
+
+
+def test_times_before_1970_change_nothing(tmp_path):
+    def made(name: str, shift: int) -> PreparedLog:
+        events = [
+            Event(user, item, t + shift)
+            for t, (user, item) in enumerate(zip("uvwxy" * 10, "abcdefghij" * 5, strict=True))
+        ]
+        return prepare(write_events(tmp_path / name, events), PrepareSettings(negatives=2), tmp_path / f"{name}-out")
+
+    early, late = made("early", -1000), made("late", 1000)
+    assert early.record.rows == late.record.rows
+    assert early.record.counts == late.record.counts
+
+
+def test_shares_are_those_that_were_asked_for(tmp_path):
+    log = write_events(tmp_path / "log", RATINGS)
+    prepared = prepare(log, PrepareSettings(shares=(0.7, 0.2, 0.1)), tmp_path / "out")
+    assert prepared.record.rows == {"train": 7, "validation": 2, "test": 1}
+    with pytest.raises(SettingsError, match="must be above 0 and add up to 1"):
+        prepare(log, PrepareSettings(shares=(float("nan"), 0.1, 0.1)), tmp_path / "nan")
+
+
+def test_a_kind_that_makes_no_history_is_refused(tmp_path):
+    log = write_events(tmp_path / "log", RATINGS)
+    with pytest.raises(SettingsError, match="no liked events of the kinds"):
+        prepare(log, PrepareSettings(history_kinds=("ratings",)), tmp_path / "out")
+
+
+FULL = """
+import sys
+from pathlib import Path
+import numpy as np
+from rapport_training.interest.data.errors import LogError
+from rapport_training.interest.data.new_folder import new_folder
+from rapport_training.interest.data.prepared import NAMES
+from rapport_training.interest.data.prepared_writer import PreparedWriter
+
+out, end = Path(sys.argv[1]) / "out", np.arange(1, 101) * 2000
+columns = {"user": end * 0 + 2, "item": end * 0 + 2, "label": end * 0, "time": end * 0, "start": end - 2000, "end": end}
+try:
+    with new_folder(out, NAMES, overwrite=False) as folder, PreparedWriter(folder, timed=False) as writer:
+        writer.add_sequence(np.full(200_000, 2))
+        writer.add("train", columns)
+        writer.close_samples(3, 3)
+except LogError as error:
+    print(error, list(out.parent.iterdir()))
+"""
+
+
+def test_a_disk_that_is_full_in_the_end_is_an_error_and_leaves_nothing(tmp_path):
+    """The behaviours fit, what is counted along them does not."""
+    mounted = 'mount -t tmpfs -o size=1200k none "$0" || exit 77; exec "$@"'
+    program = [sys.executable, "-c", FULL, str(tmp_path)]
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted, str(tmp_path), *program]
+    if shutil.which("unshare") is None:
+        pytest.skip("needs unshare, for a disk that is full")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 77 or done.stderr.startswith("unshare"):
+        pytest.skip("this system lets no one mount a disk that is full")
+    assert done.returncode == 0, done.stderr
+    assert "No space left on device [" in done.stdout
+    assert done.stdout.rstrip().endswith("[]")

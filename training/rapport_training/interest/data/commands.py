@@ -109,7 +109,8 @@ def fuxictr(  # noqa: PLR0913 - one argument per option
     overwrite: bool,
 ) -> None:
     """FuxiCTR's layout: label, user_id, item_id, cate_id, item_history, cate_history."""
-    from rapport_training.interest.data.fuxictr_prepared import columns_of, prepare_fuxictr
+    from rapport_training.interest.data.fuxictr_files import columns_of
+    from rapport_training.interest.data.fuxictr_prepared import prepare_fuxictr
     from rapport_training.interest.data.log_writer import write_log
     from rapport_training.interest.data.sources.fuxictr import fuxictr as source
 

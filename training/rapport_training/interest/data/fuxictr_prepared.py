@@ -8,56 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.batch import UNKNOWN, Field
 from rapport_training.interest.data.errors import LogError
+from rapport_training.interest.data.fuxictr_files import FuxiCtrColumns, blocks, labels_of, parts_of
 from rapport_training.interest.data.new_folder import new_folder
-from rapport_training.interest.data.prepared import RECORD, PreparedLog, Split
+from rapport_training.interest.data.prepared import NAMES, PreparedLog, Split
 from rapport_training.interest.data.prepared_writer import About, Catalogue, PreparedWriter
 from rapport_training.interest.data.vocabulary import Vocabulary
-
-_BLOCK_BYTES: Final = 16 << 20
-
-
-@dataclass(frozen=True)
-class FuxiCtrColumns:
-    """Names of the columns. category and category_history may be "": the file has none."""
-
-    label: str = "label"
-    user: str = "user_id"
-    item: str = "item_id"
-    category: str = "cate_id"
-    history: str = "item_history"
-    category_history: str = "cate_history"
-    separator: str = "^"
-
-
-def columns_of(given: Sequence[str]) -> FuxiCtrColumns:
-    """Columns from "what=name", such as "item=movie_id"; "category=" says that there is none.
-
-    Raises:
-        SettingsError: if one is not of that kind.
-    """
-    pairs = [one.partition("=") for one in given]
-    known = [field.name for field in fields(FuxiCtrColumns)]
-    for name, equals, _ in pairs:
-        if not equals or name not in known:
-            raise SettingsError(
-                f"--column {name}{equals}: expected such as item=movie_id; there are {', '.join(known)}"
-            )
-    return replace(FuxiCtrColumns(), **{name: value for name, _, value in pairs})
 
 
 class _Reader:
@@ -72,17 +37,17 @@ class _Reader:
     def read(self, path: Path, split: Split, writer: PreparedWriter) -> None:
         """One file."""
         row = 2
-        for batch in _blocks(path, self.columns):
+        for batch in blocks(path, self.columns):
             self._add(batch, split, writer, f"{path}, line {row} and following")
             row += len(batch)
 
     def _add(self, batch: pa.RecordBatch, split: Split, writer: PreparedWriter, where: str) -> None:
         names = self.columns
-        values, lengths = _split(batch[names.history], names.separator)
+        values, lengths = parts_of(batch[names.history], names.separator)
         items, history = self.items.add(batch[names.item]), self.items.add(values)
         if names.category:
             categories, _ = self._history_categories(batch, lengths, where)
-            self._learn(items, self.categories.add(batch[names.category]))
+            self._learn(items, self.categories.add(pc.fill_null(batch[names.category], "")))
             self._learn(history, categories)
         end = writer.sequence_length + np.cumsum(lengths)
         writer.add_sequence(history)
@@ -91,7 +56,7 @@ class _Reader:
             {
                 "user": self.users.add(batch[names.user]),
                 "item": items,
-                "label": _labels(batch[names.label], where),
+                "label": labels_of(batch[names.label], where),
                 "time": np.full(len(batch), -1),
                 "start": end - lengths,
                 "end": end,
@@ -101,7 +66,7 @@ class _Reader:
     def _history_categories(
         self, batch: pa.RecordBatch, lengths: NDArray[np.int64], where: str
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        values, found = _split(batch[self.columns.category_history], self.columns.separator)
+        values, found = parts_of(batch[self.columns.category_history], self.columns.separator)
         if not np.array_equal(found, lengths):
             row = int(np.flatnonzero(found != lengths)[0])
             raise LogError(
@@ -158,14 +123,20 @@ def prepare_fuxictr(
 
     Raises:
         LogError: if a file lacks a column or a value, with the line.
-        SettingsError: if something is in the way.
+        SettingsError: if something is in the way, or a column is named without its other half.
     """
-    with new_folder(out, RECORD, overwrite=overwrite) as folder, PreparedWriter(folder, timed=False) as writer:
-        reader = _Reader(columns or FuxiCtrColumns())
+    columns = columns or FuxiCtrColumns()
+    if columns.category and not columns.category_history:
+        raise SettingsError("--column category_history=: without it say category=, too, or keep both")
+    with new_folder(out, NAMES, overwrite=overwrite) as folder, PreparedWriter(folder, timed=False) as writer:
+        reader = _Reader(columns)
         reader.read(train, "train", writer)
         trained_categories = len(reader.categories)
         reader.read(validation or test, "validation", writer)
         reader.read(test, "test", writer)
+        empty = [split for split, rows in writer.rows.items() if not rows]
+        if empty:
+            raise LogError(f"the file for {', '.join(empty)} has no rows")
         _finish(writer, reader, trained_categories, _about(train, test, validation, reader.counts))
     return PreparedLog.open(out)
 
@@ -180,63 +151,6 @@ def _finish(writer: PreparedWriter, reader: _Reader, trained_categories: int, ab
     items, users = reader.item_catalogue(trained_categories), reader.user_catalogue()
     writer.close_samples(len(items.ids), len(users.ids))
     writer.finish(items, users, np.full(len(items.ids), -1, np.int64), about)
-
-
-def _blocks(path: Path, names: FuxiCtrColumns) -> Iterator[pa.RecordBatch]:
-    wanted = [
-        name
-        for name in (names.label, names.user, names.item, names.category, names.history, names.category_history)
-        if name
-    ]
-    try:
-        for block in _parquet_blocks(path, wanted) if path.suffix == ".parquet" else _csv_blocks(path, wanted):
-            _refuse_absent(block, [names.user, names.item], path)
-            yield block
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise LogError(f"cannot read {path}: {error}; expected the columns {', '.join(wanted)}") from error
-
-
-def _csv_blocks(path: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
-    # One thread: only then errors name the row.
-    read = pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
-    convert = pacsv.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted)
-    with pacsv.open_csv(path, read, convert_options=convert) as blocks:
-        yield from blocks
-
-
-def _parquet_blocks(path: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
-    """Numbers become strings, lists lists of strings."""
-    with pq.ParquetFile(path) as file:
-        for block in file.iter_batches(columns=wanted):
-            kinds = [pa.list_(pa.string()) if pa.types.is_list(one.type) else pa.string() for one in block.schema]
-            arrays = [column.cast(kind) for column, kind in zip(block.columns, kinds, strict=True)]
-            yield pa.record_batch(arrays, names=block.schema.names)
-
-
-def _refuse_absent(batch: pa.RecordBatch, columns: list[str], path: Path) -> None:
-    for name in columns:
-        if pc.any(pc.equal(pc.fill_null(batch[name], ""), "")).as_py():
-            raise LogError(f"{path}: a row has nothing in the column {name}")
-
-
-def _split(values: pa.Array, separator: str) -> tuple[pa.Array, NDArray[np.int64]]:
-    """All parts of all strings, and how many each has; an empty string has none."""
-    lists = values if pa.types.is_list(values.type) else pc.split_pattern(pc.fill_null(values, ""), separator)
-    parts = lists.flatten()
-    kept = pc.not_equal(parts, "")
-    ends = np.concatenate([[0], np.cumsum(kept.to_numpy(zero_copy_only=False))])
-    offsets = lists.offsets.to_numpy() - lists.offsets[0].as_py()
-    return parts.filter(kept), np.diff(ends[offsets])
-
-
-def _labels(values: pa.Array, where: str) -> NDArray[np.float32]:
-    try:
-        labels = values.cast(pa.float32()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid as error:
-        raise LogError(f"{where}: a label is no number: {error}") from error
-    if not ((labels >= 0) & (labels <= 1)).all():
-        raise LogError(f"{where}: a label is not between 0 and 1")
-    return labels
 
 
 def _digest(paths: list[Path]) -> str:

@@ -21,6 +21,8 @@ from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.schema import TABLES
 
 RECORD: Final = "log.json"
+#: What a log's folder may hold; pictures and tokens are what trainings keep there to be faster next time.
+NAMES: Final = (RECORD, *(f"{name}.parquet" for name in TABLES), "pictures", "tokens")
 FORMAT: Final = 1
 
 

@@ -19,9 +19,10 @@ from tqdm import tqdm
 from rapport_edge.atomic import write_synced
 from rapport_edge.errors import ImageError
 from rapport_edge.images import decode_compressed
+from rapport_training.interest.data.columns import check_labels, check_times, table_of
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.event_sort import KEY, MEMORY_BYTES, ROW, EventSort
-from rapport_training.interest.data.log import RECORD, BehaviourLog, LogRecord
+from rapport_training.interest.data.log import NAMES, RECORD, BehaviourLog, LogRecord
 from rapport_training.interest.data.new_folder import new_folder
 from rapport_training.interest.data.schema import EVENTS, GROUP_ROWS, ITEMS, TABLES, USERS
 
@@ -62,7 +63,7 @@ def write_log(
         LogError: if the source is not as expected, has no events, or the folder cannot be written.
         SettingsError: if something is in the way.
     """
-    with new_folder(out, RECORD, overwrite=overwrite) as folder:
+    with new_folder(out, NAMES, overwrite=overwrite) as folder:
         writer = LogWriter(folder, about, memory_bytes)
         try:
             fill(writer)
@@ -108,25 +109,27 @@ class LogWriter:
         """Adds items: columns of `schema.ITEMS`, lists or arrays; pictures are checked, broken ones left out."""
         if "image" in columns:
             columns["image"] = [self._checked(image) for image in columns["image"]]
-        table = _table(columns, ITEMS, {"title": "", "category": ""})
+        table = table_of(columns, ITEMS, {"title": "", "category": ""})
         self._write_new("items", table, _ITEM_GROUP_ROWS)
 
     def add_users(self, **columns: Any) -> None:
         """Adds users: columns of `schema.USERS`."""
-        self._write_new("users", _table(columns, USERS, {}), GROUP_ROWS)
+        self._write_new("users", table_of(columns, USERS, {}), GROUP_ROWS)
 
     def add_events(self, **columns: Any) -> None:
         """Adds events in any order: columns of `schema.EVENTS`; kind is "click" and label 1 where they are left out.
 
         Raises:
-            LogError: if a label is NaN or outside of [0, 1].
+            LogError: if a label is NaN or outside of [0, 1], or a time is no Unix seconds.
         """
-        table = _table(columns, EVENTS, {"kind": "click", "label": 1.0})
+        table = table_of(columns, EVENTS, {"kind": "click", "label": 1.0})
         for column in ("user", "item"):
             table = self._without(table, pc.equal(pc.fill_null(table[column], ""), ""), f"events without a {column}")
         key = "time" if self._about.timed else "order"
         table = self._without(table, pc.is_null(table[key]), f"events without {key}")
-        _check_labels(table["label"], self._sort.rows)
+        check_labels(table["label"], self._sort.rows)
+        if self._about.timed:
+            check_times(table["time"])
         for name, column in (("users", "user"), ("items", "item")):
             self._met[name].update(dict.fromkeys(pc.unique(table[column]).to_pylist()))
         self._sort.add(table, table[key])
@@ -214,34 +217,6 @@ class LogWriter:
             return table
         self.dropped["duplicates of the same user, item, time and kind"] += len(table) - len(first)
         return table.filter(pc.is_in(table[ROW], value_set=first.combine_chunks()))
-
-
-def _table(columns: dict[str, Any], schema: pa.Schema, defaults: dict[str, Any]) -> pa.Table:
-    """Columns as the schema wants them; an absent one is its default or null."""
-    rows = len(next(iter(columns.values())))
-    arrays = []
-    for field in schema:
-        values = columns.get(field.name)
-        if values is None:
-            arrays.append(pa.repeat(pa.scalar(defaults.get(field.name), field.type), rows))
-        elif isinstance(values, (pa.Array, pa.ChunkedArray)):
-            arrays.append(values.cast(field.type))
-        else:
-            arrays.append(pa.array(values, field.type))
-        # An absent text is an empty one; an absent label is a mistake, and `_check_labels` finds it.
-        if isinstance(defaults.get(field.name), str):
-            arrays[-1] = pc.fill_null(arrays[-1], pa.scalar(defaults[field.name], field.type))
-    return pa.table(arrays, schema=schema)
-
-
-def _check_labels(labels: pa.ChunkedArray, before: int) -> None:
-    values = labels.to_numpy()
-    outside = ~((values >= 0) & (values <= 1))
-    if outside.any():
-        row = int(np.flatnonzero(outside)[0])
-        raise LogError(
-            f"event {before + row + 1} of the source has the label {values[row]}; expected a number between 0 and 1"
-        )
 
 
 def _digest(folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,47 +12,62 @@ from rapport_edge.errors import SettingsError
 from rapport_training.interest.data.errors import LogError
 
 
-def check_target(out: Path, mark: str, *, overwrite: bool) -> None:
+def check_target(out: Path, names: Sequence[str], *, overwrite: bool) -> None:
     """Before long work: whether `new_folder` may write there.
 
     Args:
         out: the folder.
-        mark: the file that tells such a folder from others, such as "log.json".
+        names: what such a folder may hold; the first, such as "log.json", tells it from others.
         overwrite: replace one that is there.
 
     Raises:
         SettingsError: if something else is there, or a folder that is not to be replaced.
+        OSError: if the folder cannot be read.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    if not (out / mark).is_file():
-        raise SettingsError(f"{out} is there and holds no {mark}; choose another folder for --out")
+    if not (out / names[0]).is_file():
+        raise SettingsError(f"{out} is there and holds no {names[0]}; choose another folder for --out")
     if not overwrite:
         raise SettingsError(f"{out} is there; --overwrite replaces it")
+    others = sorted({path.name for path in out.iterdir()} - set(names))
+    if others:
+        raise SettingsError(f"{out} holds {others[0]}, too, which --overwrite would delete; move it elsewhere")
 
 
 @contextmanager
-def new_folder(out: Path, mark: str, *, overwrite: bool) -> Iterator[Path]:
+def new_folder(out: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[Path]:
     """A folder that takes its name when all of it is written; see `check_target`.
 
     Raises:
         SettingsError: if something is in the way.
         LogError: if it cannot be written.
     """
-    check_target(out, mark, overwrite=overwrite)
     try:
+        check_target(out, names, overwrite=overwrite)
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
             folder = Path(scratch) / out.name
             folder.mkdir()
             yield folder
             _sync(folder)
-            if out.exists():
-                out.rename(Path(scratch) / "replaced")
-            folder.rename(out)
+            check_target(out, names, overwrite=overwrite)  # what came to lie there meanwhile
+            _replace(out, folder, Path(scratch) / "replaced")
         sync_folder(out.parent)
     except OSError as error:
         raise LogError(f"cannot write {out}: {error}") from error
+
+
+def _replace(out: Path, folder: Path, replaced: Path) -> None:
+    """Two renames; what was there comes back if the second does not happen."""
+    if out.exists():
+        out.rename(replaced)
+    try:
+        folder.rename(out)
+    except BaseException:
+        if replaced.exists() and not out.exists():
+            replaced.rename(out)
+        raise
 
 
 def _sync(folder: Path) -> None:

@@ -25,7 +25,7 @@ from rapport_training.interest.data.histories import Histories, histories_of, pl
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.negatives import NONE, NegativeSampler
 from rapport_training.interest.data.new_folder import new_folder
-from rapport_training.interest.data.prepared import FORMAT, RECORD, SPLITS, PreparedLog
+from rapport_training.interest.data.prepared import FORMAT, NAMES, SPLITS, PreparedLog
 from rapport_training.interest.data.prepared_writer import About, PreparedWriter
 from rapport_training.interest.data.settings import PrepareSettings
 from rapport_training.interest.data.vocabulary import Vocabulary
@@ -53,7 +53,7 @@ def prepare(
         LogError: if the log is damaged or a split stays empty.
     """
     settings.check(log.record)
-    with new_folder(out, RECORD, overwrite=overwrite) as folder:
+    with new_folder(out, NAMES, overwrite=overwrite) as folder:
         partitioner = Partitioner(log, settings, part_events)
         survey = partitioner.survey()
         _check_survey(survey, log, settings)
@@ -65,7 +65,7 @@ def prepare(
             work = _Work(writer, settings, parts.boundaries, sampler, timed=log.record.timed)
             for events in parts.read():
                 work.add(events)
-            _finish(writer, log, settings, created, work.counts)
+            _finish(writer, log, settings, np.where(created == NEVER, -1, created), work.counts)
     return PreparedLog.open(out)
 
 
@@ -137,6 +137,10 @@ class _Work:
 def _check_survey(survey: Survey, log: BehaviourLog, settings: PrepareSettings) -> None:
     if not survey.samples:
         raise SettingsError(f"{log.name} has no events of the kinds {settings.sample_kinds} that count as liked")
+    if settings.history_kinds and not survey.behaviours:
+        raise SettingsError(
+            f"{log.name} has no liked events of the kinds {settings.history_kinds}: no one has a history"
+        )
     if not settings.negatives and survey.liked in (0, survey.samples):
         which = "liked" if survey.liked else "not liked"
         raise SettingsError(f"all {survey.samples} events of {log.name} are {which}: sample --negatives, such as 1")
@@ -154,16 +158,16 @@ def _vocabularies(log: BehaviourLog) -> tuple[Vocabulary, Vocabulary]:
 
 
 def _created(log: BehaviourLog, parts: Parts) -> NDArray[np.int64]:
-    """(items,) when each item came into being or was first met; -1 unknown."""
+    """(items,) when each item came into being or was first met; `NEVER` where neither is known."""
     given = log.items(["created"])["created"].fill_null(NEVER).to_numpy()
     created = np.concatenate([np.full(2, NEVER), given])
     if log.record.timed:
         created = np.minimum(created, parts.first_time)
-    return np.where(created == NEVER, -1, created)
+    return created
 
 
 def _sampler(created: NDArray[np.int64], parts: Parts, settings: PrepareSettings, *, timed: bool) -> NegativeSampler:
-    available = np.where(created < 0, NEVER, created) if timed else np.zeros(len(created), np.int64)
+    available = created if timed else np.zeros(len(created), np.int64)
     weight = np.ones(len(created)) if settings.negatives_by == "uniform" else parts.events_of_item.astype(np.float64)
     weight[:2] = 0
     return NegativeSampler(available, weight, settings.seed)

@@ -30,6 +30,9 @@ from rapport_training.interest.data.schema import GROUP_ROWS
 Split = Literal["train", "validation", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 RECORD: Final = "prepared.json"
+_ARRAYS: Final = ("item_values", "user_values", "item_created", "sequence", "sequence_time")
+#: What a folder of prepared samples may hold.
+NAMES: Final = (RECORD, "items.parquet", "users.parquet", "samples", *(f"{name}.npy" for name in _ARRAYS))
 FORMAT: Final = 1
 
 

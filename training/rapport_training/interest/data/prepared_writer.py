@@ -156,9 +156,13 @@ class PreparedWriter:
     def _seen_in_training(self, items: int, users: int) -> Seen:
         targets, trained_users = np.zeros(items, np.bool_), np.zeros(users, np.bool_)
         columns = {name: self._map("train", name) for name in ("item", "user", "start", "end")}
-        # On disk, because it is as long as the sequence.
-        scratch = self._folder / "opened.tmp"
-        opened = np.memmap(scratch, np.int32, "w+", shape=(self.sequence_length + 1,))
+        # On disk, because it is as long as the sequence. Written first: a full disk is an error then, where a mapping
+        # of a file with holes would end the process.
+        scratch = self._folder / "opened.npy"
+        with ArrayFile(scratch, np.int32) as file:
+            for first in range(0, self.sequence_length + 1, _CHUNK):
+                file.append(np.zeros(min(_CHUNK, self.sequence_length + 1 - first)))
+        opened = np.load(scratch, mmap_mode="r+")
         for first in range(0, len(columns["item"]), _CHUNK):
             part = {name: values[first : first + _CHUNK] for name, values in columns.items()}
             targets[part["item"]] = True

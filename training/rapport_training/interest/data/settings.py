@@ -47,7 +47,7 @@ class PrepareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         """
         if self.protocol == "time" and not log.timed:
             raise SettingsError(f"{log.name} has an order, but no times: take the protocol leave-last-out")
-        if min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-6:
+        if not (all(share > 0 for share in self.shares) and abs(sum(self.shares) - 1) <= 1e-6):
             raise SettingsError(f"shares {self.shares} must be above 0 and add up to 1")
 
     def threshold_of(self, log: LogRecord) -> float:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from rapport_training.interest.data.fuxictr_prepared import FuxiCtrColumns
+from rapport_training.interest.data.fuxictr_files import FuxiCtrColumns
 from rapport_training.interest.data.log_writer import About, LogWriter
 from rapport_training.interest.data.sources.text_files import csv_blocks
 

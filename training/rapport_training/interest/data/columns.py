@@ -1,0 +1,50 @@
+"""What converters give, as columns of the schema."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rapport_training.interest.data.errors import LogError
+
+#: In the year 5138. Milliseconds since March 1973 are more.
+_LATEST: Final = 10**11
+
+
+def table_of(columns: dict[str, Any], schema: pa.Schema, defaults: dict[str, Any]) -> pa.Table:
+    """Columns as the schema wants them; an absent one is its default or null."""
+    rows = len(next(iter(columns.values())))
+    arrays = []
+    for field in schema:
+        values = columns.get(field.name)
+        if values is None:
+            arrays.append(pa.repeat(pa.scalar(defaults.get(field.name), field.type), rows))
+        elif isinstance(values, (pa.Array, pa.ChunkedArray)):
+            arrays.append(values.cast(field.type))
+        else:
+            arrays.append(pa.array(values, field.type))
+        # An absent text is an empty one; an absent label is a mistake, and `check_labels` finds it.
+        if isinstance(defaults.get(field.name), str):
+            arrays[-1] = pc.fill_null(arrays[-1], pa.scalar(defaults[field.name], field.type))
+    return pa.table(arrays, schema=schema)
+
+
+def check_labels(labels: pa.ChunkedArray, before: int) -> None:
+    """Refuses with a `LogError` what is no number in [0, 1]; `before` rows came earlier."""
+    values = labels.to_numpy()
+    outside = ~((values >= 0) & (values <= 1))
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        raise LogError(
+            f"event {before + row + 1} of the source has the label {values[row]}; expected a number between 0 and 1"
+        )
+
+
+def check_times(times: pa.ChunkedArray) -> None:
+    """Refuses with a `LogError` what can be no Unix seconds."""
+    latest = pc.max(times).as_py()
+    if latest is not None and latest > _LATEST:
+        raise LogError(f"an event of the source has the time {latest}; expected Unix seconds: are these milliseconds?")
