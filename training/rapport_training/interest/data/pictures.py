@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rapport_training.interest.data.errors import LogError
+from rapport_training.interest.data.sources.text_files import reading
 
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -42,8 +43,7 @@ class Pictures:
         if name is None:
             return None
         if self._zip is None:
-            return Path(name).read_bytes()
-        try:
+            with reading(name):
+                return Path(name).read_bytes()
+        with reading(f"{self._zip.filename}: {name}"):
             return self._zip.read(str(name))
-        except (OSError, zipfile.BadZipFile) as error:
-            raise LogError(f"{self._zip.filename}: {name}: {error}") from error

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.log_writer import About, LogWriter
 from rapport_training.interest.data.pictures import Pictures
-from rapport_training.interest.data.sources.text_files import csv_blocks, need, split_lines
+from rapport_training.interest.data.sources.text_files import csv_blocks, need, reading, split_lines
 
 LICENCE: Final = "research use, no redistribution without permission (GroupLens)"
 
@@ -111,7 +111,7 @@ def _fill_csv(folder: Path, pictures: Pictures, writer: LogWriter) -> None:
 
 
 def _films_of_csv(path: Path) -> Iterator[_Film]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         if not {"movieId", "title", "genres"} <= set(rows.fieldnames or ()):
             raise LogError(f"{path}, line 1: expected the columns movieId, title, genres, found {rows.fieldnames}")

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.log_writer import About, LogWriter
+from rapport_training.interest.data.sources.text_files import reading
 
 LICENCE: Final = "academic use, as the data set it was made of"
 _LINES: Final = 10_000
@@ -49,20 +50,17 @@ def _fill(path: Path, attributes: Path | None, writer: LogWriter) -> None:
 
 def _lines(path: Path) -> Iterator[list[str]]:
     users: set[str] = set()
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                parts = line.split()
-                if not parts:
-                    continue
-                if len(parts) < 2:
-                    raise LogError(f"{path}, line {number}: expected a user and at least one item, parted by blanks")
-                if parts[0] in users:
-                    raise LogError(f"{path}, line {number}: user {parts[0]} had a line before; the order is not known")
-                users.add(parts[0])
-                yield parts
-    except (OSError, UnicodeDecodeError) as error:
-        raise LogError(f"cannot read {path}: {error}") from error
+    with reading(path), path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            parts = line.split()
+            if not parts:
+                continue
+            if len(parts) < 2:
+                raise LogError(f"{path}, line {number}: expected a user and at least one item, parted by blanks")
+            if parts[0] in users:
+                raise LogError(f"{path}, line {number}: user {parts[0]} had a line before; the order is not known")
+            users.add(parts[0])
+            yield parts
 
 
 def _attributes(path: Path) -> dict[str, list[str]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, TypeVar
 
@@ -31,8 +35,30 @@ def need(folder: Path, *names: str) -> Path:
     raise LogError(f"{folder} lacks {' or '.join(names)}")
 
 
+@contextmanager
+def reading(source: object, expected: str = "") -> Iterator[None]:
+    """Turns whatever the libraries say about a damaged file into a `LogError`.
+
+    Args:
+        source: the file, for the message.
+        expected: what should be in it, for the message.
+    """
+    try:
+        yield
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        raise LogError(f"cannot read {source}: {error}{expected}") from error
+    # An encrypted member of a zip file is a RuntimeError, a way of compression that Python lacks a NotImplementedError.
+    except (zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+        raise LogError(f"cannot unpack {source}: {error}") from error
+
+
 def csv_blocks(
-    path: Path | IO[bytes], types: dict[str, pa.DataType], *, delimiter: str = ",", header: bool = True
+    path: Path,
+    types: dict[str, pa.DataType],
+    *,
+    delimiter: str = ",",
+    header: bool = True,
+    unpacked: IO[bytes] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """A CSV file in blocks that need not fit into memory together.
 
@@ -41,6 +67,7 @@ def csv_blocks(
         types: the wanted columns. Without a header: all columns of the file in order, by names of one's own.
         delimiter: one character.
         header: whether the first line names the columns.
+        unpacked: what is read in place of the file, where it lies in an archive.
 
     Raises:
         LogError: if a column is missing or a value is not of its type, with the row.
@@ -49,12 +76,12 @@ def csv_blocks(
     read = pacsv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, column_names=None if header else list(types))
     convert = pacsv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False)
     parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=header)
-    try:
-        with pacsv.open_csv(path, read, parse, convert) as blocks:
-            yield from blocks
-    except (OSError, pa.ArrowException) as error:
-        expected = ", ".join(f"{name} ({kind})" for name, kind in types.items())
-        raise LogError(f"cannot read {path}: {error}; expected the columns {expected}") from error
+    expected = ", ".join(f"{name} ({kind})" for name, kind in types.items())
+    with (
+        reading(path, f"; expected the columns {expected}"),
+        pacsv.open_csv(unpacked or path, read, parse, convert) as blocks,
+    ):
+        yield from blocks
 
 
 def split_lines(
@@ -72,20 +99,17 @@ def split_lines(
     Raises:
         LogError: if a line has too few or too many parts, with its number.
     """
-    try:
-        with path.open(encoding=encoding) as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                parts = line.rstrip("\r\n").split(delimiter)
-                if len(parts) < len(columns) or (exactly and len(parts) > len(columns)):
-                    raise LogError(
-                        f"{path}, line {number}: {len(parts)} values, expected {len(columns)} parted by {delimiter!r}: "
-                        f"{', '.join(columns)}"
-                    )
-                yield parts
-    except (OSError, UnicodeDecodeError) as error:
-        raise LogError(f"cannot read {path}: {error}") from error
+    with reading(path), path.open(encoding=encoding) as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            parts = line.rstrip("\r\n").split(delimiter)
+            if len(parts) < len(columns) or (exactly and len(parts) > len(columns)):
+                raise LogError(
+                    f"{path}, line {number}: {len(parts)} values, expected {len(columns)} parted by {delimiter!r}: "
+                    f"{', '.join(columns)}"
+                )
+            yield parts
 
 
 def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
@@ -95,17 +119,14 @@ def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
         LogError: if a line is no such object, with its number and what is wrong.
     """
     decoder = msgspec.json.Decoder(kind)
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, _decoded(decoder, line, f"{path}, line {number}")
-    except (OSError, EOFError) as error:
-        raise LogError(f"cannot read {path}: {error}") from error
+    with reading(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield number, _decoded(decoder, line, f"{path}, line {number}")
 
 
 def _decoded(decoder: msgspec.json.Decoder[_T], line: bytes, where: str) -> _T:
     try:
         return decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LogError(f"{where}: {error}") from error

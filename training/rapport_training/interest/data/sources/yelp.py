@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.log_writer import About, LogWriter
 from rapport_training.interest.data.pictures import Pictures
-from rapport_training.interest.data.sources.text_files import csv_blocks, json_lines
+from rapport_training.interest.data.sources.text_files import csv_blocks, json_lines, reading
 
 LICENCE: Final = "academic use, no redistribution (Yelp)"
 _STARS: Final = 5.0
@@ -68,8 +68,8 @@ def _fill(reviews: Path, businesses: Path | None, pictures: Pictures, writer: Lo
 def _add_csv(path: Path, writer: LogWriter) -> None:
     types = {"user_id": pa.string(), "business_id": pa.string(), "stars": pa.float32(), "date": pa.timestamp("s")}
     with ExitStack() as stack:
-        source = _inside_zip(path, stack) if path.suffix == ".zip" else path
-        for block in csv_blocks(source, types):
+        unpacked = _inside_zip(path, stack) if path.suffix == ".zip" else None
+        for block in csv_blocks(path, types, unpacked=unpacked):
             writer.add_events(
                 user=block["user_id"],
                 item=block["business_id"],
@@ -80,14 +80,13 @@ def _add_csv(path: Path, writer: LogWriter) -> None:
 
 
 def _inside_zip(path: Path, stack: ExitStack) -> IO[bytes]:
-    try:
+    with reading(path):
         archive = stack.enter_context(zipfile.ZipFile(path))
-    except (OSError, zipfile.BadZipFile) as error:
-        raise LogError(f"cannot read {path}: {error}") from error
     tables = [name for name in archive.namelist() if name.endswith(".csv")]
     if len(tables) != 1:
         raise LogError(f"{path} holds {len(tables)} CSV files; expected one")
-    return stack.enter_context(archive.open(tables[0]))
+    with reading(path):
+        return stack.enter_context(archive.open(tables[0]))
 
 
 def _add_json(path: Path, writer: LogWriter) -> None:
