@@ -110,8 +110,8 @@ def _words_of_bytes(ids: NDArray[np.bytes_]) -> Words:
     words: Words = ids.astype("S16").view("<u8").reshape(-1, 2)
     if ids.dtype.itemsize > KEY_BYTES:
         # NumPy cuts zeros off the end only: what ends with the 16th byte, but has a NUL there, must not look shorter.
-        rest = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), -1)[:, KEY_BYTES:].any(axis=1)
-        for row in np.flatnonzero(rest & (words[:, 1] >> _LAST_BYTE == 0)).tolist():
+        longer = ids != ids.astype(f"S{KEY_BYTES - 1}")
+        for row in np.flatnonzero(longer & (words[:, 1] >> _LAST_BYTE == 0)).tolist():
             words[row] = np.frombuffer(_long_key(ids[row]), "<u8")
     return words
 
