@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from content_log import recipe_of, write_content_log
 
 from rapport_edge.errors import SettingsError
-from rapport_edge.representation import CentreFormat, EmbeddedCentre, OtherEncoderError, open_centre
+from rapport_edge.representation import CentreError, CentreFormat, EmbeddedCentre, OtherEncoderError, open_centre
 from rapport_training.cli import main
 from rapport_training.interest.centre_content import CentreContent
 from rapport_training.interest.content.item_encoder import load_item_encoder
@@ -21,6 +21,7 @@ from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.log_writer import About, write_log
 from rapport_training.interest.embed import EmbedCounts, embed_items, embed_log, sources_of
+from rapport_training.interest.embed_ray import Worker
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +132,12 @@ def test_ray_embeds_the_same(log, encoder, expected, tmp_path):
 def _layout(run: Path):
     encoder = load_item_encoder(run)
     return CentreFormat(encoder=encoder.digest, dimension=encoder.dimension)
+
+
+def test_a_ray_worker_with_another_encoder_refuses(encoder):
+    pytest.importorskip("ray", reason="the extra rapport-training[ray] is not installed")
+    with pytest.raises(CentreError, match="the centre is of bb; copy the same run"):
+        Worker(partial(load_item_encoder, encoder), None, "bb")
 
 
 def test_ray_is_named_where_it_is_absent(log, encoder, tmp_path, monkeypatch):

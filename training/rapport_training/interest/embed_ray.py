@@ -7,6 +7,7 @@ source hashes come back.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
-from rapport_edge.representation import RepresentationCentre
+from rapport_edge.representation import CentreError, RepresentationCentre
 from rapport_edge.representation.keys import words_of
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.embed import COLUMNS, Load, Part, sources_of
@@ -30,12 +31,22 @@ class Worker:
     Args:
         load: makes the encoder.
         known: reference to the pairs of id and source that the centre has, sorted (`_pairs`).
+        digest: of the centre's encoder.
+
+    Raises:
+        CentreError: on this machine lies another encoder.
     """
 
-    def __init__(self, load: Load, known: Any) -> None:
+    def __init__(self, load: Load, known: Any, digest: str) -> None:
         import ray
 
-        self._encoder, self._known = load(), ray.get(known)
+        self._encoder = load()
+        if self._encoder.digest != digest:
+            raise CentreError(
+                f"on {platform.node()} lies encoder {self._encoder.digest}, but the centre is of {digest}; copy the "
+                "same run to all machines"
+            )
+        self._known = ray.get(known)
 
     def __call__(self, items: pa.Table) -> pa.Table:
         """id, source and vector of what the centre does not have."""
@@ -69,10 +80,11 @@ def embed_by_ray(log: BehaviourLog, load: Load, centre: RepresentationCentre) ->
     if started:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
-    known = _known(log, centre)
-    yield len(known), Part([], np.empty((0, centre.dimension), np.float32), [])
     try:
-        for batch in _embedded(log, load, ray.put(known)).iter_batches(batch_size=_BATCH, batch_format="pyarrow"):
+        known = _known(log, centre)
+        yield len(known), Part([], np.empty((0, centre.dimension), np.float32), [])
+        arguments = (load, ray.put(known), centre.encoder)
+        for batch in _embedded(log, arguments).iter_batches(batch_size=_BATCH, batch_format="pyarrow"):
             vectors = batch.column("vector").combine_chunks().flatten().to_numpy().reshape(-1, centre.dimension)
             ids = batch.column("id").to_pylist()
             yield len(ids), Part(ids, vectors, batch.column("source").to_pylist())
@@ -81,7 +93,7 @@ def embed_by_ray(log: BehaviourLog, load: Load, centre: RepresentationCentre) ->
             ray.shutdown()
 
 
-def _embedded(log: BehaviourLog, load: Load, known: Any) -> Any:
+def _embedded(log: BehaviourLog, arguments: tuple[Load, Any, str]) -> Any:
     import ray
 
     devices = int(ray.cluster_resources().get("GPU", 0))
@@ -89,7 +101,7 @@ def _embedded(log: BehaviourLog, load: Load, known: Any) -> Any:
     items = ray.data.read_parquet(str(log.path / "items.parquet")).select_columns(list(COLUMNS))
     return items.map_batches(
         Worker,
-        fn_constructor_args=(load, known),
+        fn_constructor_args=arguments,
         batch_size=_BATCH,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
