@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -326,3 +327,20 @@ def test_text_that_is_no_utf_8_is_refused_and_a_byte_order_mark_is_not_part_of_a
 def test_milliseconds_are_not_taken_for_seconds(tmp_path):
     (tmp_path / "rows.csv").write_text("label,user_id,item_id,cate_id,ts\n1,u,a,c,1500000000000\n")
     assert "milliseconds" in refusal(fuxictr([tmp_path / "rows.csv"], time="ts"), tmp_path)
+
+
+def test_pictures_of_a_large_catalogue_are_not_in_memory_together(tmp_path):
+    count, picture = 3000, cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))[1]
+    (tmp_path / "pictures").mkdir()
+    for item in range(count):
+        (tmp_path / "pictures" / f"a{item}.png").write_bytes(picture.tobytes())
+    review = '{"reviewerID":"u","asin":"a%d","overall":5,"unixReviewTime":%d}\n'
+    (tmp_path / "reviews.json").write_text("".join(review % (item, item) for item in range(count)))
+    (tmp_path / "meta.json").write_text("".join(f'{{"asin":"a{item}"}}\n' for item in range(count)))
+    source = amazon(tmp_path / "reviews.json", tmp_path / "meta.json", tmp_path / "pictures")
+    tracemalloc.start()
+    log = log_of(source, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert log.item_count == count
+    assert peak < 0.6 * count * len(picture)

@@ -8,10 +8,9 @@ Stars divided by 5 are labels. Addresses of pictures are left aside: a folder or
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
@@ -20,12 +19,11 @@ import pyarrow.compute as pc
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.log_writer import About, LogWriter
 from rapport_training.interest.data.pictures import Pictures
-from rapport_training.interest.data.sources.text_files import csv_blocks, json_lines
+from rapport_training.interest.data.sources.text_files import ITEMS, blocks, csv_blocks, json_lines
 
 LICENCE: Final = "research use (McAuley Lab)"
 _STARS: Final = 5.0
 _BLOCK: Final = 50_000
-_T = TypeVar("_T")
 
 
 class _Review(msgspec.Struct):
@@ -95,7 +93,7 @@ def _add_csv(path: Path, writer: LogWriter) -> None:
 
 
 def _add_json(path: Path, writer: LogWriter) -> None:
-    for lines in _blocks(json_lines(path, _Review)):
+    for lines in blocks(json_lines(path, _Review), _BLOCK):
         rows = []
         for number, review in lines:
             row = review.row()
@@ -118,18 +116,16 @@ def _add(writer: LogWriter, path: Path, *, stars: pa.Array, **columns: Any) -> N
 
 def _add_products(path: Path, pictures: Pictures, writer: LogWriter) -> None:
     known = 0
-    for lines in _blocks(json_lines(path, _Product)):
-        products = [(one.parent_asin or one.asin or "", one) for _, one in lines]
-        products = [(item, one) for item, one in products if writer.has_events(item)]
+    named = ((one.parent_asin or one.asin or "", one) for _, one in json_lines(path, _Product))
+    for products in blocks((pair for pair in named if writer.has_events(pair[0])), ITEMS):
         known += len(products)
-        if products:
-            writer.add_items(
-                id=[item for item, _ in products],
-                title=[_title(one.title) for _, one in products],
-                image=[pictures.get(item) for item, _ in products],
-                category=[(_categories(one) or [""])[-1] for _, one in products],
-                attributes=[_attributes(one) for _, one in products],
-            )
+        writer.add_items(
+            id=[item for item, _ in products],
+            title=[_title(one.title) for _, one in products],
+            image=[pictures.get(item) for item, _ in products],
+            category=[(_categories(one) or [""])[-1] for _, one in products],
+            attributes=[_attributes(one) for _, one in products],
+        )
     if not known:
         raise LogError(f"{path}: no product of the reviews is in it; is it the metadata of the same year?")
 
@@ -147,8 +143,3 @@ def _attributes(product: _Product) -> list[tuple[str, list[str]]]:
 def _title(title: str | None) -> str:
     # Some titles of 2018 are scripts of the page that they were taken from.
     return "" if title is None or "getTime" in title else html.unescape(title)
-
-
-def _blocks(rows: Iterator[_T]) -> Iterator[list[_T]]:
-    while block := list(islice(rows, _BLOCK)):
-        yield block

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.log_writer import About, LogWriter
 from rapport_training.interest.data.pictures import Pictures
-from rapport_training.interest.data.sources.text_files import csv_blocks, need, reading, split_lines
+from rapport_training.interest.data.sources.text_files import ITEMS, blocks, csv_blocks, need, reading, split_lines
 
 LICENCE: Final = "research use, no redistribution without permission (GroupLens)"
 
@@ -126,14 +126,14 @@ def _split(genres: str) -> list[str]:
 
 
 def _add_films(films: Iterator[_Film], pictures: Pictures, writer: LogWriter) -> None:
-    listed = list(films)
-    writer.add_items(
-        id=[film.id for film in listed],
-        title=[film.title for film in listed],
-        image=[pictures.get(film.id) for film in listed],
-        category=[film.genres[0] if film.genres else "" for film in listed],
-        attributes=[_attributes(film) for film in listed],
-    )
+    for listed in blocks(films, ITEMS):
+        writer.add_items(
+            id=[film.id for film in listed],
+            title=[film.title for film in listed],
+            image=[pictures.get(film.id) for film in listed],
+            category=[film.genres[0] if film.genres else "" for film in listed],
+            attributes=[_attributes(film) for film in listed],
+        )
 
 
 def _attributes(film: _Film) -> list[tuple[str, list[str]]]:

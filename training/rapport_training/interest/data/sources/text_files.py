@@ -6,8 +6,9 @@ import csv
 import gzip
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final, TypeVar
 
@@ -19,6 +20,8 @@ from rapport_training.interest.data.errors import LogError
 
 #: Of a CSV file, read at a time.
 BLOCK_BYTES: Final = 16 << 20
+#: Items whose pictures are in memory together; a row group of items.
+ITEMS: Final = 1000
 
 _T = TypeVar("_T")
 
@@ -123,6 +126,13 @@ def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield number, _decoded(decoder, line, f"{path}, line {number}")
+
+
+def blocks(rows: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Rows in lists of `size`, the last of what is left."""
+    remaining = iter(rows)
+    while block := list(islice(remaining, size)):
+        yield block
 
 
 def _decoded(decoder: msgspec.json.Decoder[_T], line: bytes, where: str) -> _T:

@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timezone
-from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
@@ -21,7 +20,7 @@ import pyarrow.compute as pc
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.log_writer import About, LogWriter
 from rapport_training.interest.data.pictures import Pictures
-from rapport_training.interest.data.sources.text_files import csv_blocks, json_lines, reading
+from rapport_training.interest.data.sources.text_files import ITEMS, blocks, csv_blocks, json_lines, reading
 
 LICENCE: Final = "academic use, no redistribution (Yelp)"
 _STARS: Final = 5.0
@@ -90,8 +89,7 @@ def _inside_zip(path: Path, stack: ExitStack) -> IO[bytes]:
 
 
 def _add_json(path: Path, writer: LogWriter) -> None:
-    lines = json_lines(path, _Review)
-    while block := list(islice(lines, _BLOCK)):
+    for block in blocks(json_lines(path, _Review), _BLOCK):
         writer.add_events(
             user=[review.user_id for _, review in block],
             item=[review.business_id for _, review in block],
@@ -112,17 +110,14 @@ def _add_businesses(path: Path, pictures: Pictures, writer: LogWriter) -> None:
     wanted = [one for _, one in json_lines(path, _Business) if writer.has_events(one.business_id)]
     if not wanted:
         raise LogError(f"{path}: no business of the reviews is in it")
-    kinds = [_categories(one) for one in wanted]
-    writer.add_items(
-        id=[one.business_id for one in wanted],
-        title=[one.name for one in wanted],
-        image=[pictures.get(one.business_id) for one in wanted],
-        category=[(names or [""])[0] for names in kinds],
-        attributes=[
-            [("kind", names), ("city", [one.city] if one.city else [])]
-            for one, names in zip(wanted, kinds, strict=True)
-        ],
-    )
+    for some in blocks(wanted, ITEMS):
+        writer.add_items(
+            id=[one.business_id for one in some],
+            title=[one.name for one in some],
+            image=[pictures.get(one.business_id) for one in some],
+            category=[(_categories(one) or [""])[0] for one in some],
+            attributes=[[("kind", _categories(one)), ("city", [one.city] if one.city else [])] for one in some],
+        )
 
 
 def _categories(business: _Business) -> list[str]:
