@@ -13,7 +13,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from rapport_edge.representation import CentreFormat, RepresentationCentre, open_writer, source_hash
+from rapport_edge.representation import (
+    CentreError,
+    CentreFormat,
+    RepresentationCentre,
+    open_centre,
+    open_writer,
+    source_hash,
+)
 from rapport_edge.representation.contract import Storage
 from rapport_training.interest.data.log import BehaviourLog
 
@@ -52,11 +59,13 @@ class EmbedCounts(NamedTuple):
         items: in the log.
         embedded: of them now; the others were there already.
         version: of the table that has them all.
+        broken: pictures that this process could not decode; their items count as ones without.
     """
 
     items: int
     embedded: int
     version: int
+    broken: int = 0
 
 
 def embed_log(
@@ -65,7 +74,7 @@ def embed_log(
     where: Path | str,
     *,
     engine: Engine = "local",
-    storage: Storage = "float32",
+    storage: Storage | None = None,
     progress: bool = False,
 ) -> EmbedCounts:
     """Embeds what a centre does not have yet of a log's items, and publishes.
@@ -77,7 +86,7 @@ def embed_log(
         run: of the encoder.
         where: the centre, a folder or a Redis server; made where there is none.
         engine: "local" is this process; "ray" spreads the items over a cluster.
-        storage: of a new centre.
+        storage: of a new centre; None takes what a centre that is there has, and float32 for a new one.
         progress: show a bar.
 
     Raises:
@@ -89,11 +98,12 @@ def embed_log(
 
 
 def embed_items(
-    log: BehaviourLog, load: Load, where: Path | str, *, engine: Engine, storage: Storage, progress: bool = False
+    log: BehaviourLog, load: Load, where: Path | str, *, engine: Engine, storage: Storage | None, progress: bool = False
 ) -> EmbedCounts:
     """The same with any encoder; see `embed_log`."""
     encoder, embedded = load(), 0
-    layout = CentreFormat(encoder=encoder.digest, dimension=encoder.dimension, storage=storage)
+    kept = storage or _storage_of(where)
+    layout = CentreFormat(encoder=encoder.digest, dimension=encoder.dimension, storage=kept)
     with (
         closing(open_writer(where, layout)) as centre,
         tqdm(total=log.item_count, desc="embedding", unit="item", disable=None if progress else True) as bar,
@@ -104,7 +114,15 @@ def embed_items(
                 centre.put(*part)
             embedded += len(part.ids)
             bar.update(seen)
-        return EmbedCounts(log.item_count, embedded, centre.publish())
+        return EmbedCounts(log.item_count, embedded, centre.publish(), getattr(encoder, "broken", 0))
+
+
+def _storage_of(where: Path | str) -> Storage:
+    try:
+        with closing(open_centre(where)) as there:
+            return there.format.storage
+    except CentreError:  # none yet; whatever else is wrong, opening it for writing says so
+        return "float32"
 
 
 def sources_of(items: pa.RecordBatch | pa.Table) -> list[str]:

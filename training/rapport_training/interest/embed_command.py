@@ -23,11 +23,9 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--storage",
     type=click.Choice(["float32", "float16"]),
-    default="float32",
-    show_default=True,
-    help="How a new centre keeps values.",
+    help="How a new centre keeps values.  [default: float32]",
 )
-def embed(folder: Path, encoder: Path, centre: str, engine: str, storage: str) -> None:
+def embed(folder: Path, encoder: Path, centre: str, engine: str, storage: str | None) -> None:
     """Embeds the items that the centre does not have; Ctrl-C stops it, the same command continues it."""
     from rapport_edge.representation.addresses import without_password
     from rapport_training.interest.data.log import BehaviourLog
@@ -36,4 +34,6 @@ def embed(folder: Path, encoder: Path, centre: str, engine: str, storage: str) -
     log = BehaviourLog.open(folder)
     counts = embed_log(log, encoder, centre, engine=engine, storage=storage, progress=True)  # type: ignore[arg-type]
     shown = without_password(centre)
+    if counts.broken:
+        click.echo(f"{counts.broken} pictures are broken; their items count as ones without a picture")
     click.echo(f"{counts.embedded} of {counts.items} items embedded now; {shown} is at version {counts.version}")
