@@ -134,6 +134,18 @@ def test_every_weight_learns(variant: str) -> None:
     assert [name for name in without if not name.startswith("deep.layers.0.bias")] == []
 
 
+@every_model
+@pytest.mark.parametrize("mim", [False, True])
+def test_mixed_precision_learns_what_float32_does(variant: str, mim: bool) -> None:
+    gradients = []
+    for mixed in (False, True):
+        model = model_of(recipe_of(variant, mim=mim)).train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):  # Lightning's step also goes backward in it
+            model(batch_of([3, 0, 6, 1, 5] * 4, content=mim)).float().square().sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.95
+
+
 @pytest.mark.parametrize("off", ["id", "content", "fusion"])
 def test_modules_switch_off_one_by_one(off: str) -> None:
     whole, without = (model_of(recipe_of("din", mim=mim)) for mim in (True, Mim(**{off: False})))

@@ -44,7 +44,8 @@ def content_interest(content: ContentRows, history: Tensor, at: Packed) -> Conte
         at: where the behaviours lie.
     """
     vectors = content.vectors.float()
-    alpha = _cosines(F.normalize(vectors, dim=-1), content.item, history, at)
+    with torch.autocast(vectors.device.type, enabled=False):
+        alpha = _cosines(F.normalize(vectors, dim=-1), content.item, history, at)
     interest = F.embedding_bag(history, vectors, at.starts, mode="sum", per_sample_weights=alpha)
     return ContentInterest(alpha, interest)
 

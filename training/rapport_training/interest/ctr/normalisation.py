@@ -14,11 +14,12 @@ class BatchNorm(nn.BatchNorm1d):
     """`nn.BatchNorm1d` for (..., F) whose batch is that of all processes, also on CPUs.
 
     A batch of fewer than two rows, such as the behaviours of people without any, is normalised with the running
-    statistics.
+    statistics. Under mixed precision it computes in float32, in which counts and sums over many rows are exact enough.
     """
 
     def forward(self, values: Tensor) -> Tensor:
         """(n, F) in training, (..., F) in evaluation."""
+        values = at_least_float32(values)
         if self.training and world_size() > 1:
             return self._shared(values)
         if self.training and len(values) >= 2:
@@ -51,6 +52,11 @@ class BatchNorm(nn.BatchNorm1d):
         return self._normalise(values, mean, variance)
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision becomes float32, anything else stays."""
+    return values.float() if values.element_size() < 4 else values
+
+
 class Dice(nn.Module):
     """Data-adaptive activation, equation (5) of DIN (Zhou et al. 2018): p s + (1 - p) alpha s, p = sigmoid(norm(s))."""
 
@@ -61,6 +67,7 @@ class Dice(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """(..., F) -> the same."""
+        values = at_least_float32(values)
         if self.training and world_size() == 1 and len(values) >= 2:
             return _Dice.apply(values, self.alpha, self.norm)
         gate = torch.sigmoid(self.norm(values))

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 from torch.nn import functional as F
 
-from rapport_training.interest.ctr.positions import Padded, Positions
+from rapport_training.interest.ctr.normalisation import at_least_float32
+from rapport_training.interest.ctr.positions import Packed, Padded, Positions
 from rapport_training.interest.ctr.segments import Pick
 
 
@@ -44,6 +45,11 @@ class AttentionalGru(nn.Module):
         """
         if isinstance(at, Padded):
             return self._padded(values, attention, at)
+        with torch.autocast(values.device.type, enabled=False):  # in float32, a long sequence adds up many small steps
+            return self._packed(at_least_float32(values), attention, at)
+
+    def _packed(self, values: Tensor, attention: Tensor | None, at: Packed) -> tuple[Tensor, Tensor]:
+        """All rows together."""
         order = at.steps
         inputs = Pick.apply(values, order.positions).t()
         gates = torch.addmm(self.inputs.bias[:, None], self.inputs.weight, inputs)
