@@ -26,20 +26,23 @@ def command(path: Path, history: str, candidates: str, user: str, centre: str, *
     A JSON file holds a list of ids, or of objects with id and, if wanted, title, fields, content and (in a history)
     time. What an object leaves out comes from the bundle's catalogue.
     """
+    from contextlib import ExitStack, closing
+
     import msgspec
 
     from rapport_edge.bundle import load_bundle
     from rapport_edge.ranking import Event, Item, create_ranker
     from rapport_edge.ranking.files import open_sources, read_items, read_user
 
-    ranker = create_ranker(load_bundle(path), sources=open_sources(centre))
-    ranked = ranker.rank(
-        read_items(history, Event),
-        read_items(candidates, Item) if candidates else None,
-        user=read_user(user),
-        now=options["now"],
-        limit=options["limit"],
-    )
+    with ExitStack() as opened:
+        sources = [opened.enter_context(closing(source)) for source in open_sources(centre)]
+        ranked = create_ranker(load_bundle(path), sources=sources).rank(
+            read_items(history, Event),
+            read_items(candidates, Item) if candidates else None,
+            user=read_user(user),
+            now=options["now"],
+            limit=options["limit"],
+        )
     if options["as_json"]:
         click.echo(msgspec.json.format(msgspec.json.encode(ranked), indent=2))
         return

@@ -17,17 +17,24 @@ LEAST_LABEL: Final = 0.5
 def history_of(interactions: Iterable[InteractionRecord]) -> list[Event]:
     """The events that show interest, oldest first.
 
+    What follows on one item, such as opened, finished, liked, is one choice, at the time of the first: training's logs
+    have one event for a choice. Another one begins when the item is opened anew, or others came in between.
+
     Args:
         interactions: newest first, as the store gives them. What came before a dislike of the same item is left out.
     """
     disliked: set[str] = set()
-    events = []
+    signs = []
     for interaction in interactions:
         if interaction.kind is InteractionKind.DISLIKED:
             disliked.add(interaction.item_id)
         elif _shows_interest(interaction) and interaction.item_id not in disliked:
-            events.append(Event(id=interaction.item_id, time=interaction.at))
-    return events[::-1]
+            signs.append(interaction)
+    events: list[Event] = []
+    for sign in signs[::-1]:
+        if not events or events[-1].id != sign.item_id or sign.kind is InteractionKind.OPENED:
+            events.append(Event(id=sign.item_id, time=sign.at))
+    return events
 
 
 def _shows_interest(interaction: InteractionRecord) -> bool:

@@ -20,6 +20,13 @@ def test_only_interest_counts_oldest_first():
     ]
 
 
+def test_one_choice_with_several_signs_of_interest_counts_once():
+    newest_first = [record("a", "finished", 9), record("a", "opened", 8)]
+    newest_first += [record("a", "opened", 7), record("b", "opened", 6), record("a", "liked", 5)]
+    newest_first += [record("c", "shown", 4), record("a", "finished", 3), record("a", "opened", 2)]
+    assert [(event.id, event.time) for event in history_of(newest_first)] == [("a", 2), ("b", 6), ("a", 7), ("a", 8)]
+
+
 def test_a_label_counts_more_than_the_kind():
     newest_first = [record("a", "shown", 3.0, 1.0), record("b", "liked", 2.0, 0.2), record("c", "opened", 1.0, 0.5)]
     assert [event.id for event in history_of(newest_first)] == ["c", "a"]
