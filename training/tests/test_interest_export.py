@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from click.testing import CliRunner
@@ -17,6 +18,7 @@ from rapport_edge.errors import RapportError, SettingsError
 from rapport_edge.ranking import Event, Item, create_ranker
 from rapport_edge.representation import CentreFormat, EmbeddedCentre
 from rapport_training.cli import main
+from rapport_training.interest.batch import Field
 from rapport_training.interest.ctr.evaluation import evaluate_ctr
 from rapport_training.interest.ctr.fit import fit_ctr
 from rapport_training.interest.ctr.metrics import CtrMetrics
@@ -160,6 +162,29 @@ def test_the_bundle_says_what_it_is(data, din, tmp_path):
     assert known < set(catalogue)
 
 
+def test_the_golden_case_is_nobodys_history(data, din):
+    _, prepared, _ = data
+    golden = din[1].golden
+    assert golden["input:user"].tolist() == [1, 1]  # the group, too, is unknown
+    assert golden["input:history"].shape == (12, 4)
+    samples = prepared.samples("test")
+    histories = [prepared.sequence[start:end] for start, end in zip(samples.start, samples.end, strict=True)]
+    kept = KeptIds.of(prepared.item_values)
+    found = golden["input:history"][:, 0].tolist()
+    assert all(kept.new[np.asarray(prepared.item_values)[history[-12:], 0]].tolist() != found for history in histories)
+    assert np.unique(golden["output:scores"]).size > 8
+
+
+def test_empty_values_of_an_attribute_have_no_index_on_a_robot_either():
+    fields = (Field("item", 4), Field("genre", 4, columns=3))
+    values = np.array([[0] * 4, [1] * 4, [2, 0, 2, 3], [3, 3, 0, 0]], np.int32)
+    kinds = pa.map_(pa.string(), pa.list_(pa.string()))
+    attributes = pa.array([[("genre", ["", "war", "love"])], [("genre", ["love", None])]], kinds)
+    found = named(fields, values, ["", "", "a", "b"], pa.table({"id": ["a", "b"], "attributes": attributes}))
+    assert found.vocabularies == {"genre": ["war", "love"]}
+    assert found.rows == [{"genre": ("war", "love")}, {"genre": ("love",)}]
+
+
 def test_without_the_log_values_are_called_by_their_index(data):
     log, prepared, _ = data
     fields, values = prepared.item_fields, prepared.item_values
@@ -241,6 +266,7 @@ def test_random_cases_have_empty_and_full_histories(data):
     _, prepared, _ = data
     cases = list(random_cases(random_model(prepared, model="average"), None, 12, 5))
     assert [len(case.history) for case in cases[:3]] == [0, 1, 12]
+    assert [len(case.items) == 1 for case in cases] == [False, True, False, False, False]
     assert all(case.item_content is None for case in cases)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rapport_edge.faces import FloatArray
-from rapport_training.interest.batch import Batch, ContentRows
+from rapport_training.interest.batch import FIRST, UNKNOWN, Batch, ContentRows
 from rapport_training.interest.ctr.ctr_model import CtrModel
 from rapport_training.interest.data.content_table import ContentTable
 from rapport_training.interest.data.prepared import PreparedLog
@@ -81,7 +81,7 @@ def random_cases(model: CtrModel, content_dim: int | None, longest: int, count: 
     items, users = len(model.item_values), len(model.user_values)
     for number in range(count):
         length = (0, 1, longest)[number] if number < 3 else int(rng.integers(0, longest + 1))
-        candidates = int(rng.integers(1, 50))
+        candidates = 1 if number == 1 else int(rng.integers(2, 50))
         yield Case(
             user=int(rng.integers(1, users)),
             items=rng.integers(1, items, candidates),
@@ -90,6 +90,20 @@ def random_cases(model: CtrModel, content_dim: int | None, longest: int, count: 
             item_content=_some_vectors(rng, candidates, content_dim),
             history_content=_some_vectors(rng, length, content_dim),
         )
+
+
+def golden_case(model: CtrModel, content: ContentTable | None, longest: int, candidates: int, seed: int = 0) -> Case:
+    """Nobody's choices among the catalogue's items: a bundle that is handed on must not hold a person's history."""
+    rng = np.random.default_rng(seed)
+    items, history = (rng.integers(FIRST, len(model.item_values), count) for count in (candidates, longest))
+    return Case(
+        user=UNKNOWN,
+        items=items,
+        history=history,
+        age=np.sort(rng.exponential(30, longest).astype(np.float32))[::-1].copy(),
+        item_content=None if content is None else content.rows(items),
+        history_content=None if content is None else content.rows(history),
+    )
 
 
 def real_cases(

@@ -56,7 +56,9 @@ def named(fields: Sequence[Field], values: NDArray[np.int32], ids: Sequence[str]
         [title or "" for title in table["title"].to_pylist()] if "title" in table.column_names else [""] * len(words)
     )
     known = set(vocabularies)
-    return Named(vocabularies, [{n: v for n, v in row.items() if n in known} for row in words], titles)
+    # What is empty only keeps its place in a row of indexes.
+    rows = [{n: tuple(filter(None, v)) for n, v in row.items() if n in known} for row in words]
+    return Named(vocabularies, rows, titles)
 
 
 def _words(table: pa.Table, count: int) -> list[dict[str, tuple[str, ...]]]:
@@ -66,7 +68,9 @@ def _words(table: pa.Table, count: int) -> list[dict[str, tuple[str, ...]]]:
             if category:
                 row["category"] = (category,)
     for row, attributes in zip(rows, table["attributes"].to_pylist(), strict=True):
-        row.update({name: tuple(values) for name, values in attributes or () if any(values or ())})
+        row.update(
+            {name: tuple(value or "" for value in values) for name, values in attributes or () if any(values or ())}
+        )
     return rows
 
 

@@ -33,7 +33,7 @@ from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.prepared import PreparedLog
 from rapport_training.interest.export.bundle_files import RankerFiles, ranker_files
 from rapport_training.interest.export.card import CARD_NAME, CardFacts, model_card
-from rapport_training.interest.export.cases import Case, random_cases, real_cases, scores_of
+from rapport_training.interest.export.cases import Case, golden_case, random_cases, real_cases, scores_of
 from rapport_training.interest.export.folding import folded
 from rapport_training.interest.export.graph import GraphInputs, RankerGraph, export_graph
 from rapport_training.interest.export.parity import Translator, check_parity, largest_change
@@ -96,8 +96,8 @@ def assemble_ranker(
     onnx_file = _exported(graph, translator, random, longest)
     engine = create_engine(onnx_file, EngineSettings(name="onnxruntime-cpu"))
     real = list(real_cases(prepared, used, longest, _REAL_CASES, _CANDIDATES))
-    parity = check_parity(model, engine, translator, [*random, *real])
-    golden = max(real, key=lambda case: len(case.history))
+    golden = golden_case(model, used, longest, _CANDIDATES)
+    parity = check_parity(model, engine, translator, [*random, *real, golden])
     return ExportedRanker(
         onnx=onnx_file,
         inputs=graph.inputs,
@@ -142,9 +142,9 @@ def write_ranker(
 
 def _exported(graph: RankerGraph, translator: Translator, cases: list[Case], longest: int) -> bytes:
     """The file; an example needs two candidates and two events, because an axis of one would be frozen."""
-    case = next(case for case in cases if len(case.items) > 1 and len(case.history) == longest)
     if longest < 2:
         raise RapportError("a ranker with a history of one event cannot be exported; train it with at least two")
+    case = next(case for case in cases if len(case.items) > 1 and len(case.history) == longest)
     example = {name: torch.from_numpy(value) for name, value in translator.feeds(case).items()}
     try:
         return export_graph(graph, example, longest)
@@ -162,7 +162,8 @@ def _rounding(engine: Engine, translator: Translator, cases: list[Case]) -> floa
         halves = (case.item_content.astype(np.float16), case.history_content.astype(np.float16))
         return replace(case, item_content=halves[0].astype(np.float32), history_content=halves[1].astype(np.float32))
 
-    return max(largest_change(engine, translator.feeds(case), translator.feeds(rounded(case))) for case in cases)
+    changes = (largest_change(engine, translator.feeds(case), translator.feeds(rounded(case))) for case in cases)
+    return max(changes, default=0.0)
 
 
 def _manifest(exported: ExportedRanker, model: CtrModel, prepared: PreparedLog, facts: CardFacts) -> InterestRanker:
