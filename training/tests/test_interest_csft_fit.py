@@ -146,6 +146,9 @@ def test_no_event_of_a_test_teaches(log: BehaviourLog, tmp_path: Path, protocol:
     bounds = bounds_of(prepared)
     if protocol == "leave-last-out":
         assert bounds == {"leave_last": 2}
+        kinds = PrepareSettings(protocol=protocol, negatives=1, sample_kinds=("purchase",))
+        with pytest.raises(SettingsError, match="each user's last purchase, after which other events"):
+            bounds_of(prepare(log, kinds, tmp_path / "kinds"))
         return
     asked = [prepared.samples(split).time.min() for split in ("validation", "test")]
     assert bounds["until"] < min(asked)

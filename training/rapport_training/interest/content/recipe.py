@@ -117,7 +117,8 @@ class Csft(_Settings, frozen=True, kw_only=True):
         queue: k, how many of the last batches serve as negatives; for towers that learn fast, see `NegativeQueue`.
         alpha, beta: weights of the losses on titles and on images alone in (6); 0 and 0 is Table 5, w/o multi-level.
         fusion: equation (3), or "concatenation" (Table 5, without TFN).
-        temperature: the paper prints none. It is learned from this value on, within CLIP's bounds, unless it is fixed.
+        temperature: of (5); the paper prints none. It is learned from this value on, within CLIP's bounds, unless it is
+            fixed.
         missing_modality: share of the items of an epoch that are trained without title or without picture, so that the
             encoder knows items that lack one. Not in the paper.
         validation_share: of the pairs, the latest ones.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import lightning.pytorch as pl
 import numpy as np
@@ -27,6 +28,9 @@ from rapport_training.masked_image.loss import masked_image_loss
 from rapport_training.masked_image.masks import draw_masks
 from rapport_training.masked_image.timm_head import TimmMaskedImageHead
 
+#: Where alignment's temperature starts, as CLIP's; C-SFT's own is none of its business.
+_TEMPERATURE: Final = 0.07
+
 
 class PretrainingModule(pl.LightningModule):
     """Downstream data adaptation in the first epochs, different modal alignment in the others.
@@ -50,6 +54,7 @@ class PretrainingModule(pl.LightningModule):
         """
         super().__init__()
         self.recipe, self.network, self._catalogue, self._steps = recipe, network, catalogue, steps
+        network.logit_scale.data.fill_(-math.log(_TEMPERATURE))
         self._items = np.flatnonzero(catalogue.complete)
         settings = recipe.pretraining
         adapts = settings.dda_epochs > 0
