@@ -83,7 +83,8 @@ def age_table(record: Record, table: TableRecord) -> Table | None:
     if not series:
         return None
     rows = [
-        [label, *("–" if one is None else one.text(4, signed=True) for one in found)] for label, found in series.items()
+        [label, *(MISSING if one is None else one.text(4, signed=True) for one in found)]
+        for label, found in series.items()
     ]
     first = next(result for row in table.rows for key in row.jobs if (result := record.results.get(key)))
     sizes = ", ".join(f"{one.name} {one.samples:,} ({one.positives:,} of label 1)" for one in first.ages)
@@ -147,10 +148,6 @@ def _age_gains(record: Record, table: TableRecord) -> tuple[dict[str, list[Sprea
             if any(one is not None for one in found):
                 series[row.label.partition(",")[0]] = found
     return series, names
-
-
-def _difference(found: Spread | None) -> str:
-    return MISSING if found is None else found.text(4, signed=True)
 
 
 def _set_gain(record: Record, row: RowRecord, base: Sequence[str], place: int) -> Spread | None:

@@ -49,7 +49,7 @@ class CategoryModule(pl.LightningModule):
         network.logit_scale.requires_grad_(False)
         self._steps = 1
 
-    def prepare(self, batch_size: int, steps: int) -> None:
+    def prepare(self, steps: int) -> None:
         """Steps of the whole training."""
         self._steps = steps
 

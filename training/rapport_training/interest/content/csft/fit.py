@@ -124,7 +124,7 @@ def _by_category(
 ) -> _Found:
     module = CategoryModule(recipe, network, catalogue)
     loader = row_loader(len(module.items), recipe.csft.optimisation, recipe.seed, trainer, "items with a category")
-    module.prepare(int(loader.batch_size or 0), recipe.csft.epochs * len(loader))
+    module.prepare(recipe.csft.epochs * len(loader))
     return module, [loader], {"items with a category": len(module.items)}
 
 

@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rapport_training.interest.content.catalogue import Catalogue
-from rapport_training.interest.content.csft.pairs import Pairs
-
 _QUERIES = 256
 
 
@@ -65,13 +62,6 @@ def next_item(vectors: NDArray[np.float32], query: NDArray[np.int64], item: NDAr
         items=count,
         queries=len(query),
     )
-
-
-def validation_pairs(pairs: Pairs, catalogue: Catalogue, later: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The latest pairs whose query is an item."""
-    query, item = pairs.query[len(pairs) - later :], pairs.item[len(pairs) - later :]
-    own = query < len(catalogue.ids)
-    return query[own], item[own]
 
 
 def _ranks(unit: Tensor, usable: Tensor, query: Tensor, item: Tensor) -> Tensor:
