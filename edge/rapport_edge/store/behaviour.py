@@ -42,9 +42,9 @@ def absorb_preferences(db: Database, kept: str, gone: str) -> None:
 
 
 def add_interaction(db: Database, user_id: str, interaction: InteractionRecord, at: float) -> None:
-    """Append one event of behaviour."""
+    """Append one event of behaviour; what claims to be later is from now, or it would outlive its retention."""
     row = {**msgspec.to_builtins(interaction), "user_id": user_id}
-    row["at"] = at if interaction.at is None else interaction.at
+    row["at"] = at if interaction.at is None else min(interaction.at, at)
     db.table("interactions").insert(row)
 
 

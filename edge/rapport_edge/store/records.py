@@ -123,7 +123,7 @@ class InteractionRecord(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         duration: seconds spent with the item.
         label: what an interest model learns from, 0 (no interest) to 1; None when nothing was labelled.
-        at: when; None on the way in stands for now.
+        at: when; None on the way in, or what is not yet, stands for now.
     """
 
     item_id: ShortText

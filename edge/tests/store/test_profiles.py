@@ -151,6 +151,13 @@ def test_interactions_are_read_newest_first(store, clock):
     assert [i.item_id for i in store.interactions("p", limit=2)] == ["c", "b"]
 
 
+def test_an_interaction_that_claims_to_be_later_does_not_outlive_its_retention(store, clock):
+    store.see("p")
+    for item, at in (("earlier", clock.now - 60), ("later", clock.now + 1e9)):
+        store.add_interaction("p", InteractionRecord(item_id=item, kind=InteractionKind.LIKED, at=at))
+    assert [(i.item_id, i.at) for i in store.interactions("p")] == [("later", clock.now), ("earlier", clock.now - 60)]
+
+
 @pytest.mark.parametrize("user_id", ["", "1abc", "a b", "a/b", "x" * 65, "né"])
 def test_ids_that_cannot_be_part_of_a_topic_name_are_refused(store, user_id):
     with pytest.raises(StoreError, match="refuses"):
