@@ -117,6 +117,8 @@ def test_pictures_in_a_folder_or_a_zip_file(tmp_path):
     with zipfile.ZipFile(tmp_path / "posters.zip", "w") as archive:
         archive.writestr("some/folder/2.png", picture)
         archive.writestr("1.jpg", b"no picture")
+    with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:  # the data set's own, which has no pictures
+        archive.writestr("ml-100k/u.data", "")
     for place, broken in [(tmp_path / "posters", 0), (tmp_path / "posters.zip", 1), (None, 1)]:
         log = write_log(*movielens(tmp_path, place), tmp_path / "log", overwrite=True)
         assert {one: row["image"] for one, row in items_of(log).items()} == {"1": None, "2": picture}

@@ -37,6 +37,9 @@ class Pictures:
         names = [Path(name) for name in self._zip.namelist()]
         self._by_id = {name.stem: str(name) for name in names if name.suffix.lower() in _SUFFIXES}
 
+    def __len__(self) -> int:
+        return len(self._by_id)
+
     def get(self, item: str) -> bytes | None:
         """The encoded picture of an item, None where there is none."""
         name = self._by_id.get(item)

@@ -69,7 +69,7 @@ def movielens(folder: Path, posters: Path | None = None) -> tuple[About, Callabl
 
     Args:
         folder: with u.data, ratings.dat or ratings.csv.
-        posters: a zip file or folder with ID.jpg; None: the *.zip in the folder, if there is one.
+        posters: a zip file or folder with ID.jpg; None: the first *.zip in the folder that holds pictures.
 
     Raises:
         LogError: if it is no MovieLens folder.
@@ -77,9 +77,15 @@ def movielens(folder: Path, posters: Path | None = None) -> tuple[About, Callabl
     layouts = {"u.data": ("100K", _fill_100k), "ratings.dat": ("1M", _fill_1m), "ratings.csv": ("CSV", _fill_csv)}
     found = need(folder, *layouts).name
     variant, fill = layouts[found]
-    pictures = Pictures(posters or next(iter(sorted(folder.glob("*.zip"))), None))
+    pictures = _posters_beside(folder) if posters is None else Pictures(posters)
     about = About(f"MovieLens {variant}", f"{folder.name}/{found}", LICENCE, label_name="rating", label_scale=_STARS)
     return about, lambda writer: fill(folder, pictures, writer)
+
+
+def _posters_beside(folder: Path) -> Pictures:
+    """The data set's own archive may lie there, too."""
+    found = (Pictures(place) for place in sorted(folder.glob("*.zip")))
+    return next((pictures for pictures in found if len(pictures)), Pictures(None))
 
 
 def _fill_100k(folder: Path, pictures: Pictures, writer: LogWriter) -> None:
