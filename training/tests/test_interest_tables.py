@@ -90,6 +90,14 @@ def test_what_was_not_measured_is_a_dash_with_its_reason(tmp_path: Path) -> None
     assert "- Not measured: table 3, first: Base: not trained yet" in as_markdown(record)
 
 
+def test_rows_that_lack_a_seed_are_named(tmp_path: Path) -> None:
+    record = tiny_record(tiny_suite(tmp_path))
+    assert not any("seeds yet" in note for note in auc_table(record, record.tables[0]).notes)
+    fewer = {key: value for key, value in record.results.items() if key != "mim1"}
+    table = auc_table(msgspec.structs.replace(record, results=fewer), record.tables[0])
+    assert "Not all of the 2 seeds yet: DIN, Base+MIM 1." in table.notes
+
+
 def test_every_table_names_protocol_and_leakage_check(tmp_path: Path) -> None:
     record = complete(tiny_record(tiny_suite(tmp_path)))
     for table in record.printed[:2]:

@@ -129,10 +129,18 @@ def _notes(record: Record, table: TableRecord) -> list[str]:
     if log is not None:
         found.append(f"Protocol: {log.protocol}; {log.sizes[2]:,} test samples, {log.new:,} of new items.")
         found.append(f"{log.leakage[:1].upper()}{log.leakage[1:]}.")
+    found += _incomplete(record, table)
     found += [table.note] if table.note else []
     if record.suite.paper and table.table in paper.REMARKS:
         found.append(paper.REMARKS[table.table])
     return found
+
+
+def _incomplete(record: Record, table: TableRecord) -> list[str]:
+    """Rows that lack a seed, of which means and spreads say less."""
+    counts = {row.label: sum(key in record.results for key in row.jobs) for row in table.rows}
+    fewer = [f"{label} {count}" for label, count in counts.items() if 0 < count < len(record.seeds)]
+    return [f"Not all of the {len(record.seeds)} seeds yet: {', '.join(fewer)}."] if fewer else []
 
 
 def _cost_cells(record: Record, row: CostRecord) -> list[str]:
