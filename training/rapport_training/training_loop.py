@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from rapport_training.allocator import keep_freed_memory
 from rapport_training.errors import TrainingError, ctrl_c_means_later
 from rapport_training.run_folder import LAST, mark_finished
 
@@ -66,8 +67,11 @@ def checkpoint_callback(run: Path, name: str, **options: Any) -> ModelCheckpoint
 def placement(devices: int | str) -> dict[str, Any]:
     """`Trainer`'s `devices` and `num_nodes`: under torchrun its processes are taken, whatever was asked for.
 
-    Also shares the cores among processes on one machine, unless OMP_NUM_THREADS says how.
+    Also shares the cores among processes on one machine, unless OMP_NUM_THREADS says how; where the CPU trains, memory
+    that tensors free is kept.
     """
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     local = os.environ.get("LOCAL_WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
     count = int(local) if local else devices
     if "OMP_NUM_THREADS" not in os.environ:
