@@ -84,6 +84,12 @@ def test_an_encoder_is_a_chain_and_ignores_the_other_stages_settings(tmp_path: P
     assert other[0].key == steps[0].key
 
 
+def test_a_logs_change_is_for_all_models_on_it_alone(tmp_path: Path) -> None:
+    text = SUITE.replace("second: {title: Second log}", "second: {title: Second log, change: {dropout: 0.3}}")
+    for job in by_seed(planner(tiny_suite(tmp_path, text)).tables()):
+        assert (job.recipe.dropout == 0.3) == (job.log == "second")
+
+
 def test_a_log_that_was_not_given_has_no_jobs(tmp_path: Path) -> None:
     suite = tiny_suite(tmp_path)
     only_second = planner(suite, {"second": DIGESTS["second"]})

@@ -159,7 +159,8 @@ class Planner:
     def ctr(self, log: str, row: Row, seed: int) -> CtrJob:
         """The training of a row with a seed."""
         model = self.suite.models[row.model or self.suite.base]
-        recipe = ctr_recipe(model, row.change, seed=seed, content=row.encoder is not None)
+        change = {**self.suite.logs[log].change, **row.change}
+        recipe = ctr_recipe(model, change, seed=seed, content=row.encoder is not None)
         encoder = None if row.encoder is None else self.encoder(log, row.encoder, seed)
         return CtrJob(log, row.label, recipe, encoder, self.digests[log])
 

@@ -28,10 +28,12 @@ class LogPlan(_Part, frozen=True, kw_only=True):
     Attributes:
         title: for headings.
         prepare: settings of `rapport-train interest prepare`.
+        change: settings of all models that differ on this log, for Base and +MIM alike.
     """
 
     title: str
     prepare: dict[str, Any] = {}
+    change: dict[str, Any] = {}
 
 
 class Step(_Part, frozen=True, kw_only=True):
