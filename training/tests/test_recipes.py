@@ -14,10 +14,15 @@ from rapport_training.cli import main
 from rapport_training.demographic.commands import recipe_path
 from rapport_training.demographic.evaluation.suite import load_suite
 from rapport_training.demographic.recipe import load_recipe
+from rapport_training.interest.content.recipe import load_content_recipe
+from rapport_training.interest.ctr.recipe import load_ctr_recipe
+from rapport_training.interest.tables.suite import load_suite as load_interest_suite
 
 FOLDER = Path(rapport_training.__file__).parent / "recipes"
 RECIPES = sorted(FOLDER.glob("*.yaml"))
-SUITES = sorted((FOLDER / "suites").glob("*.yaml"))
+SUITES = sorted((FOLDER / "suites").glob("table-*.yaml"))
+INTEREST = sorted((FOLDER / "interest").glob("*.yaml"))
+INTEREST_SUITES = sorted((FOLDER / "suites").glob("interest-*.yaml"))
 
 
 def check_command(path: Path) -> list[str]:
@@ -47,6 +52,24 @@ def test_a_suite_loads_begins_with_its_command_and_names_recipes(path: Path) -> 
     for model in suite.models:
         recipes = [load_recipe(recipe_path(name)) for name in model.recipes.values()]
         assert len({str(recipe.model) for recipe in recipes}) == 1
+
+
+def option_in_comment(path: Path, option: str) -> bool:
+    return any(line.startswith("#") and option in line for line in path.read_text().splitlines())
+
+
+@pytest.mark.parametrize("path", INTEREST, ids=lambda path: path.stem)
+def test_a_recipe_of_content_interest_loads_and_says_its_command(path: Path) -> None:
+    encoder = "pretraining:" in path.read_text() or "vision:" in path.read_text()
+    recipe = load_content_recipe(path) if encoder else load_ctr_recipe(path)
+    assert recipe.name == path.stem
+    assert option_in_comment(path, f"--recipe {path.stem} ")
+
+
+@pytest.mark.parametrize("path", INTEREST_SUITES, ids=lambda path: path.stem)
+def test_a_suite_of_content_interest_loads_and_says_its_command(path: Path) -> None:
+    assert load_interest_suite(path).name == path.stem
+    assert option_in_comment(path, f"--suite {path.stem} ")
 
 
 def test_crops_change_with_the_epoch() -> None:
