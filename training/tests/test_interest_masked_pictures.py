@@ -74,7 +74,7 @@ def test_the_loss_falls_below_chance_and_reaches_the_tower(kind: str) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert float(loss.detach()) < 0.6 * np.log(VOCABULARY)
+    assert float(loss.detach()) < 0.75 * np.log(VOCABULARY)
     assert any(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in trunk.parameters())
 
 
