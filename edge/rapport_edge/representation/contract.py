@@ -71,12 +71,12 @@ class CentreReader(Protocol):
     @property
     def encoder(self) -> str:
         """Digest of the encoder."""
-        ...
+        return self.format.encoder
 
     @property
     def dimension(self) -> int:
         """Values per vector."""
-        ...
+        return self.format.dimension
 
     def lookup(self, ids: Ids) -> Rows:
         """The vectors of n items, in the order of the ids; an id may come several times."""

@@ -20,7 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from rapport_edge.atomic import sync_folder
 from rapport_edge.representation import publication
 from rapport_edge.representation.authority import Authority
-from rapport_edge.representation.contract import CentreFormat, check_format, check_same, checked_items
+from rapport_edge.representation.contract import (
+    CentreFormat,
+    RepresentationCentre,
+    check_format,
+    check_same,
+    checked_items,
+)
 from rapport_edge.representation.errors import CentreDamagedError, CentreError
 from rapport_edge.representation.reader import AUTHORITY, EmbeddedReader
 from rapport_edge.representation.table_file import write_table
@@ -29,7 +35,7 @@ from rapport_edge.store.ownership import OwnershipLock
 _log = logging.getLogger(__name__)
 
 
-class EmbeddedCentre(EmbeddedReader):
+class EmbeddedCentre(EmbeddedReader, RepresentationCentre):
     """The one writer of a centre."""
 
     def __init__(

@@ -15,7 +15,7 @@ import numpy as np
 
 from rapport_edge.representation import publication
 from rapport_edge.representation.authority import Authority
-from rapport_edge.representation.contract import CentreFormat, Counts, Rows, check_same
+from rapport_edge.representation.contract import CentreFormat, CentreReader, Counts, Rows, check_same
 from rapport_edge.representation.errors import CentreDamagedError, CentreError
 from rapport_edge.representation.keys import Ids, Keys, keys_of, text_of
 from rapport_edge.representation.table import FrozenTable
@@ -31,7 +31,7 @@ _LOOK_EVERY_S: Final = 0.01
 _opened: weakref.WeakSet[EmbeddedReader] = weakref.WeakSet()
 
 
-class EmbeddedReader:
+class EmbeddedReader(CentreReader):
     """Reads a centre beside its writer; threads may share it.
 
     A lookup takes an item from the newest table, which it looks for every 10 ms, and what is not there from the
@@ -79,16 +79,6 @@ class EmbeddedReader:
     def format(self) -> CentreFormat:
         """Encoder, dimension and storage."""
         return self._format
-
-    @property
-    def encoder(self) -> str:
-        """Digest of the encoder."""
-        return self._format.encoder
-
-    @property
-    def dimension(self) -> int:
-        """Values per vector."""
-        return self._format.dimension
 
     @property
     def table(self) -> FrozenTable | None:

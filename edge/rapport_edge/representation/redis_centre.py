@@ -7,8 +7,8 @@ in a restart, and get another encoder's centre of the same name then, so each co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -20,6 +20,7 @@ from rapport_edge.representation.addresses import without_password
 from rapport_edge.representation.contract import (
     CentreFormat,
     Counts,
+    RepresentationCentre,
     Rows,
     check_format,
     check_same,
@@ -35,7 +36,7 @@ _FORMAT_FIELDS: Final = ("encoder", "dimension", "storage")
 _TIMEOUTS: Final = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0}
 
 
-class RedisCentre:
+class RedisCentre(RepresentationCentre):
     """Reads and writes; threads may share it, and so may any number of processes."""
 
     def __init__(self, url: str, encoder: str | None = None) -> None:
@@ -65,17 +66,18 @@ class RedisCentre:
         """Connects to a centre that may be new.
 
         Raises:
-            CentreError: as above, or it has another dimension or storage.
+            CentreError: as above, or it has another dimension or storage, or the server would evict its items.
         """
         check_format(layout)
         client, name = _connect(url)
-        with _translated(without_password(url)):
+        shown = without_password(url)
+        with _translated(shown), closing(client):
+            _refuse_eviction(client.info("memory"), shown)
             key = f"rapport:{name}:centre"
             with client.pipeline(transaction=True) as commands:
                 for field in _FORMAT_FIELDS:
                     commands.hsetnx(key, field, str(getattr(layout, field)))
                 commands.execute()
-            client.close()
         centre = cls(url, layout.encoder)
         check_same(centre._shown, centre.format, None, layout)
         return centre
@@ -84,16 +86,6 @@ class RedisCentre:
     def format(self) -> CentreFormat:
         """Encoder, dimension and storage."""
         return self._format
-
-    @property
-    def encoder(self) -> str:
-        """Digest of the encoder."""
-        return self._format.encoder
-
-    @property
-    def dimension(self) -> int:
-        """Values per vector."""
-        return self._format.dimension
 
     def lookup(self, ids: Ids) -> Rows:
         """The vectors of n items; see `CentreReader`."""
@@ -199,6 +191,19 @@ def _connect(url: str) -> tuple[Any, str]:
         return redis.Redis.from_url(address, **_TIMEOUTS, retry=Retry(ExponentialBackoff(cap=0.5, base=0.1), 1)), name
     except (ValueError, redis.RedisError) as error:
         raise CentreError(f"{without_password(url)} is no address of a Redis server: {error}") from error
+
+
+def _refuse_eviction(memory: Mapping[str, Any], shown: str) -> None:
+    """Refuses a server that drops items when its memory is full: they would be missed by readers and embedded again
+    by nobody, because their sources stay.
+
+    The policies `volatile-*` drop only keys with a time to live, which a centre's have not.
+    """
+    policy = str(memory.get("maxmemory_policy", "noeviction"))
+    if memory.get("maxmemory") and policy != "noeviction" and not policy.startswith("volatile-"):
+        raise CentreError(
+            f"{shown} drops items when its memory is full (maxmemory-policy {policy}); set it to noeviction"
+        )
 
 
 @contextmanager
