@@ -194,10 +194,9 @@ def _connect(url: str) -> tuple[Any, str]:
 
 
 def _refuse_eviction(memory: Mapping[str, Any], shown: str) -> None:
-    """Refuses a server that drops items when its memory is full: they would be missed by readers and embedded again
-    by nobody, because their sources stay.
+    """Refuses a server that drops items when its memory is full: their sources may stay, so nobody embeds them again.
 
-    The policies `volatile-*` drop only keys with a time to live, which a centre's have not.
+    The policies volatile-* drop only keys with a time to live, which a centre's have not.
     """
     policy = str(memory.get("maxmemory_policy", "noeviction"))
     if memory.get("maxmemory") and policy != "noeviction" and not policy.startswith("volatile-"):

@@ -157,6 +157,34 @@ def test_a_server_without_memory_says_so(redis_url, redis_socket):
     centre.close()
 
 
+@pytest.mark.parametrize(
+    ("policy", "maxmemory", "evicts"),
+    [
+        ("allkeys-lru", "100mb", True),
+        ("allkeys-random", "100mb", True),
+        ("allkeys-lru", "0", False),
+        ("volatile-lru", "100mb", False),
+        ("noeviction", "100mb", False),
+    ],
+)
+def test_a_server_that_evicts_is_refused_for_writing(redis_url, redis_socket, policy, maxmemory, evicts):
+    import redis
+
+    client = redis.Redis(unix_socket_path=str(redis_socket))
+    client.config_set("maxmemory", maxmemory)
+    client.config_set("maxmemory-policy", policy)
+    try:
+        if evicts:
+            with pytest.raises(CentreError, match=f"drops items .*maxmemory-policy {policy}.*; set it to noeviction"):
+                open_writer(redis_url, LAYOUT)
+            assert client.dbsize() == 0
+        else:
+            open_writer(redis_url, LAYOUT).close()
+    finally:
+        client.config_set("maxmemory", "0")
+        client.config_set("maxmemory-policy", "noeviction")
+
+
 def test_centres_of_one_server_are_apart(redis_url):
     films, games = open_writer(redis_url, LAYOUT), open_writer(redis_url.replace("films", "games"), LAYOUT)
     films.put(["a"], [ONE], ["s"])
