@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-from people import DIGEST, OTHER_DIGEST, FakeClock, attribute, estimate, remember, unit
+from people import DIGEST, OTHER_DIGEST, attribute, bytes_on_disk, estimate, remember, unit
 
 from rapport_edge.errors import StoreError
 from rapport_edge.faces import DemographicEstimate
@@ -26,28 +24,12 @@ from rapport_edge.store import (
 )
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def events() -> list[ProfileEvent]:
-    return []
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: FakeClock, events: list[ProfileEvent]) -> Iterator[ProfileStore]:
-    with ProfileStore(tmp_path / "profiles.db", clock=clock, on_event=events.append) as opened:
-        yield opened
-
-
-def test_a_stranger_is_anonymous_and_nothing_of_them_is_on_the_disk(store, tmp_path):
+def test_a_stranger_is_anonymous_and_nothing_of_them_is_on_the_disk(store, path):
     profile = store.observe("person_ada", estimate(), "e1")
     store.set_preference("person_ada", PreferenceRecord(topic="astronomy", strength=1.0, confidence=0.9))
     assert profile.anonymous
     assert profile.consent is Consent.UNKNOWN
-    on_disk = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    on_disk = bytes_on_disk(path)
     assert b"person_ada" not in on_disk
     assert b"astronomy" not in on_disk
 
