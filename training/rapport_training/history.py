@@ -16,6 +16,9 @@ from rapport_edge.atomic import write_atomically
 
 Row = dict[str, float]
 
+#: Drawing takes about as long as a short epoch of a small model, hence not after every one.
+DRAW_EVERY_S = 10.0
+
 
 class History(Callback):
     """Collects what was logged, one row an epoch; a resumed run goes on with the rows that its checkpoint holds.
@@ -29,19 +32,37 @@ class History(Callback):
         self.rows: list[Row] = []
         self._run, self._draw = run, draw or draw_curves
         self._started = 0.0
+        self._drawn = 0.0
+        self._undrawn = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock of the drawings."""
+        self._drawn = time.monotonic()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Starts the clock."""
+        """Starts the epoch's clock."""
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes history.csv and curves.png anew."""
+        """Writes history.csv anew, and curves.png where the last one is `DRAW_EVERY_S` old."""
         row: Row = {"epoch": trainer.current_epoch, "seconds": round(time.monotonic() - self._started, 2)}
         row |= {name: float(value) for name, value in trainer.callback_metrics.items() if not name.endswith("_step")}
         self.rows.append(row)
         if trainer.is_global_zero:
             write_atomically(self._run / "history.csv", history_csv(self.rows))
-            write_atomically(self._run / "curves.png", self._draw(self.rows))
+            self._undrawn = True
+            if time.monotonic() - self._drawn >= DRAW_EVERY_S:
+                self._write_curves()
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Draws the last epochs."""
+        if trainer.is_global_zero:
+            self._write_curves()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Draws what there is after Ctrl-C; any other error is to be seen as it is."""
+        if trainer.is_global_zero and isinstance(exception, KeyboardInterrupt):
+            self._write_curves()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -50,6 +71,12 @@ class History(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """What a checkpoint kept."""
         self.rows = list(state_dict["rows"])
+        self._undrawn = True
+
+    def _write_curves(self) -> None:
+        if self._undrawn:
+            write_atomically(self._run / "curves.png", self._draw(self.rows))
+            self._drawn, self._undrawn = time.monotonic(), False
 
 
 def history_csv(rows: list[Row]) -> bytes:
