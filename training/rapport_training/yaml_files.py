@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -14,23 +15,28 @@ RECIPES: Final = Path(__file__).parent / "recipes"
 _T = TypeVar("_T")
 
 
-def read_yaml(path: Path, kind: type[_T], word: str) -> _T:
+def read_yaml(path: Path, kind: type[_T], word: str, contradiction: Callable[[_T], str]) -> _T:
     """A file as a msgspec Struct.
 
     Args:
         path: the file.
         kind: the Struct.
         word: what a person calls such a file, such as "recipe".
+        contradiction: says what no single field's range can say, and "" if all is well.
 
     Raises:
-        SettingsError: naming the file and the field that is wrong.
+        SettingsError: naming the file and what is wrong.
     """
     try:
-        return msgspec.yaml.decode(path.read_bytes(), type=kind)
+        found = msgspec.yaml.decode(path.read_bytes(), type=kind)
     except OSError as error:
         raise SettingsError(f"cannot read the {word} {path}: {error.strerror}") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise SettingsError(f"{word} {path}: {error}") from error
+    problem = contradiction(found)
+    if problem:
+        raise SettingsError(f"{word} {path}: {problem}")
+    return found
 
 
 def shipped_or_own(name: str, folder: Path, word: str) -> Path:
@@ -46,3 +52,8 @@ def shipped_or_own(name: str, folder: Path, word: str) -> Path:
         return Path(name)
     names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
     raise SettingsError(f"{name!r} is neither a file nor a shipped {word} ({names})")
+
+
+def suite_path(name: str) -> Path:
+    """The file of a shipped suite, or the file itself; see `shipped_or_own`."""
+    return shipped_or_own(name, RECIPES / "suites", "suite")

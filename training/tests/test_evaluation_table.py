@@ -13,9 +13,10 @@ from tiny_evaluation import WHOLE, result, write_suite
 from rapport_edge.errors import SettingsError
 from rapport_training.demographic.evaluation import paper
 from rapport_training.demographic.evaluation.result import cross_matrix
-from rapport_training.demographic.evaluation.suite import load_suite, suite_path
+from rapport_training.demographic.evaluation.suite import load_suite
 from rapport_training.demographic.evaluation.table import MISSING, arrow, as_markdown, heading, table_of
 from rapport_training.reporting.spread import Spread
+from rapport_training.yaml_files import suite_path
 
 
 def cell(table, test: str, metric: str, source: str, column: str) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from rapport_edge.alignment import CropTemplate
-from rapport_edge.errors import SettingsError
 from rapport_training.demographic.captions import VIEWS
 from rapport_training.demographic.pixels import Pixels
 from rapport_training.yaml_files import read_yaml
@@ -140,13 +139,9 @@ def load_recipe(path: Path) -> Recipe:
     """Reads and checks a recipe.
 
     Raises:
-        SettingsError: naming the file and the field that is wrong.
+        SettingsError: naming the file and what is wrong.
     """
-    recipe = read_yaml(path, Recipe, "recipe")
-    problem = _contradiction(recipe)
-    if problem:
-        raise SettingsError(f"recipe {path}: {problem}")
-    return recipe
+    return read_yaml(path, Recipe, "recipe", _contradiction)
 
 
 def encode_recipe(recipe: Recipe) -> bytes:

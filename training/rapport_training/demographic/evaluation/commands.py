@@ -85,8 +85,9 @@ def run_table(options: TableOptions) -> None:
     import msgspec
 
     from rapport_training.demographic.evaluation.evaluate import Evaluator, Plan
-    from rapport_training.demographic.evaluation.suite import load_suite, suite_path
+    from rapport_training.demographic.evaluation.suite import load_suite
     from rapport_training.demographic.evaluation.suite_run import Files, SuiteRun, jobs_of
+    from rapport_training.yaml_files import suite_path
 
     suite = load_suite(suite_path(options.suite))
     if options.pools or options.matches:

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import msgspec
 
-from rapport_edge.errors import SettingsError
 from rapport_training.demographic.evaluation.retrieval import Setting
-from rapport_training.yaml_files import RECIPES, read_yaml, shipped_or_own
+from rapport_training.yaml_files import read_yaml
 
 #: The variant that was not fine-tuned.
 OUT_OF_THE_BOX = "out_of_the_box"
@@ -72,27 +71,20 @@ def load_suite(path: Path) -> Suite:
     """Reads and checks a suite.
 
     Raises:
-        SettingsError: naming the file and the field that is wrong.
+        SettingsError: naming the file and what is wrong.
     """
-    suite = read_yaml(path, Suite, "suite")
+    return read_yaml(path, Suite, "suite", _contradiction)
+
+
+def _contradiction(suite: Suite) -> str:
+    """A data set or weights that a model lacks, or a label that two have; "" if all is well."""
     for model in suite.models:
         unknown = sorted(set(model.recipes) - set(suite.variants))
         if unknown:
-            raise SettingsError(
-                f"suite {path}: model {model.label} has recipes for {', '.join(unknown)}, but the suite's data sets "
-                f"are {', '.join(suite.data)}; the other variant is {OUT_OF_THE_BOX}"
+            return (
+                f"model {model.label} has recipes for {', '.join(unknown)}, but the suite's data sets are "
+                f"{', '.join(suite.data)}; the other variant is {OUT_OF_THE_BOX}"
             )
         if model.weights is None and OUT_OF_THE_BOX in model.recipes:
-            raise SettingsError(f"suite {path}: model {model.label} has no `weights`, so nothing is out of the box")
-    if len({model.label for model in suite.models}) < len(suite.models):
-        raise SettingsError(f"suite {path}: two models have the same label")
-    return suite
-
-
-def suite_path(name: str) -> Path:
-    """The file of a shipped suite, or the file itself.
-
-    Raises:
-        SettingsError: if it is neither, with the names of the shipped ones.
-    """
-    return shipped_or_own(name, RECIPES / "suites", "suite")
+            return f"model {model.label} has no `weights`, so nothing is out of the box"
+    return "two models have the same label" if len({model.label for model in suite.models}) < len(suite.models) else ""

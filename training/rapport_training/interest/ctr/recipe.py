@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from rapport_edge.errors import SettingsError
 from rapport_training.yaml_files import RECIPES, read_yaml, shipped_or_own
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -128,11 +127,7 @@ def load_ctr_recipe(name: Path | str) -> CtrRecipe:
         SettingsError: naming the file and what is wrong.
     """
     path = name if isinstance(name, Path) else shipped_or_own(name, FOLDER, "recipe")
-    recipe = read_yaml(path, CtrRecipe, "recipe")
-    problem = _contradiction(recipe)
-    if problem:
-        raise SettingsError(f"recipe {path}: {problem}")
-    return recipe
+    return read_yaml(path, CtrRecipe, "recipe", _contradiction)
 
 
 def encode_ctr_recipe(recipe: CtrRecipe) -> bytes:

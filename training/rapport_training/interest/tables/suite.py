@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from rapport_edge.errors import SettingsError
 from rapport_training.interest.tables.paper import BASE, MIM
-from rapport_training.yaml_files import RECIPES, read_yaml, shipped_or_own
+from rapport_training.yaml_files import read_yaml
 
 #: Tables and figures that hold AUCs row by row.
 TableName = Literal["2", "3", "4", "5", "fig-5"]
@@ -173,20 +172,7 @@ def load_suite(path: Path) -> Suite:
     Raises:
         SettingsError: naming the file and what is wrong.
     """
-    suite = read_yaml(path, Suite, "suite")
-    problem = _contradiction(suite)
-    if problem:
-        raise SettingsError(f"suite {path}: {problem}")
-    return suite
-
-
-def suite_path(name: str) -> Path:
-    """The file of a shipped suite, or the file itself.
-
-    Raises:
-        SettingsError: if it is neither, with the names of the shipped ones.
-    """
-    return shipped_or_own(name, RECIPES / "suites", "suite")
+    return read_yaml(path, Suite, "suite", _contradiction)
 
 
 def _contradiction(suite: Suite) -> str:
