@@ -17,10 +17,11 @@ from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.evaluation import suite_run
 from rapport_training.demographic.evaluation.evaluate import Data, Evaluator, Plan, Subject
 from rapport_training.demographic.evaluation.query import best_faces
-from rapport_training.demographic.evaluation.report import read_report
+from rapport_training.demographic.evaluation.report import Record
 from rapport_training.demographic.evaluation.retrieval import Setting
 from rapport_training.demographic.recipe import load_recipe
 from rapport_training.demographic.run import encoder_from
+from rapport_training.reporting.report_files import read_report
 
 PNG = b"\x89PNG"
 
@@ -49,7 +50,7 @@ def test_evaluate_measures_everything_and_writes_a_report(fair_user: Path, tmp_p
     model = ["--recipe", write_recipe(tmp_path), "--weights", random_weights(tmp_path)]
     done = run("evaluate", *model, "--data", fair_user, "--out", out, "--pool", "whole", "--pool", 8)
     assert done.exit_code == 0, done.output
-    record = read_report(out)
+    record = read_report(out, Record)
     (found,) = record.results
     assert len(found.retrieval) == 4
     assert found.zero_shot.overall.n == found.probe.overall.n == len(UserFaces.open(fair_user, "test"))
@@ -61,7 +62,7 @@ def test_evaluate_measures_everything_and_writes_a_report(fair_user: Path, tmp_p
     kept = sorted((out / "results").iterdir())
     assert run("evaluate", *model, "--data", fair_user, "--out", out, "--pool", "whole", "--pool", 8).exit_code == 0
     assert sorted((out / "results").iterdir()) == kept
-    assert read_report(out).results[0].seconds == found.seconds  # read back, not measured again
+    assert read_report(out, Record).results[0].seconds == found.seconds  # read back, not measured again
 
 
 def test_table_trains_skips_what_is_finished_and_leaves_dashes(
@@ -83,7 +84,7 @@ def test_table_trains_skips_what_is_finished_and_leaves_dashes(
     again = run("table", *options, "--no-train")
     assert again.exit_code == 0, again.output
     assert "CLIP/genuser/0, not trained" in again.output
-    record = read_report(out / "report")
+    record = read_report(out / "report", Record)
     assert {(one.variant, one.data) for one in record.results} == {
         (variant, data) for variant in ("out_of_the_box", "fairuser") for data in ("fairuser", "genuser")
     }

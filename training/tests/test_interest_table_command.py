@@ -18,8 +18,10 @@ from rapport_training.interest.tables import cost_process, trainings
 from rapport_training.interest.tables.cost import COSTS, CostQuestion, cost_jobs
 from rapport_training.interest.tables.jobs import Planner
 from rapport_training.interest.tables.open_log import open_log
-from rapport_training.interest.tables.record import read_record
-from rapport_training.interest.tables.suite import load_suite, suite_path
+from rapport_training.interest.tables.record import Record
+from rapport_training.interest.tables.suite import load_suite
+from rapport_training.reporting.report_files import read_report
+from rapport_training.yaml_files import suite_path
 
 
 def run(*arguments: object) -> Result:
@@ -45,7 +47,7 @@ def done(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_suite_fills_its_tables(done: Path) -> None:
-    record = read_record(done / "report")
+    record = read_report(done / "report", Record)
     two, three = record.tables
     assert [len(row.jobs) for row in two.rows] == [2, 2, 2, 2]
     assert all(key in record.results for row in two.rows for key in row.jobs)
@@ -62,7 +64,7 @@ def test_the_suite_fills_its_tables(done: Path) -> None:
 
 
 def test_the_same_command_trains_nothing_again(done: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = read_record(done / "report")
+    before = read_report(done / "report", Record)
 
     def never(*arguments: object, **options: object) -> None:
         pytest.fail("trained again")
@@ -71,7 +73,7 @@ def test_the_same_command_trains_nothing_again(done: Path, log: Path, monkeypatc
         monkeypatch.setattr(trainings, name, never)
     result = run("table", "--suite", "interest-smoke", "--log", f"tiny={log}", "--out", done, "--only", 2, "--only", 3)
     assert result.exit_code == 0, result.output
-    assert read_record(done / "report").results == before.results
+    assert read_report(done / "report", Record).results == before.results
 
 
 def test_ctrl_c_leaves_a_report_of_what_is_done_and_the_same_command_goes_on(
@@ -100,11 +102,11 @@ def test_ctrl_c_leaves_a_report_of_what_is_done_and_the_same_command_goes_on(
         2,
     )
     assert run(*arguments).exit_code == 130
-    half = read_record(tmp_path / "report")
+    half = read_report(tmp_path / "report", Record)
     assert len(half.results) == 1
     assert half.missing["table 2, tiny: SIM, Base"] == "not trained yet"
     assert run(*arguments).exit_code == 0
-    whole = read_record(tmp_path / "report")
+    whole = read_report(tmp_path / "report", Record)
     assert len(whole.results) == 4
     assert half.results.items() <= whole.results.items()
     assert len(calls) == 5  # the one that was stopped began anew
@@ -117,7 +119,7 @@ def test_a_failed_training_does_not_lose_the_others(log: Path, tmp_path: Path) -
     )
     result = run("table", "--suite", suite, "--log", f"tiny={log}", "--out", tmp_path, "--seeds", 0, "--only", 2)
     assert result.exit_code == 0, result.output
-    record = read_record(tmp_path / "report")
+    record = read_report(tmp_path / "report", Record)
     assert [bool(set(row.jobs) & set(record.results)) for row in record.tables[0].rows] == [True, False, True, False]
     assert "NaN or infinity" in record.missing["table 2, tiny: DIN, Base+MIM"]
 

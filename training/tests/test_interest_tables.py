@@ -22,11 +22,12 @@ from rapport_training.interest.tables.deciles import SETS, age_sets, auc
 from rapport_training.interest.tables.estimate import Pace, in_words
 from rapport_training.interest.tables.flops import count_flops
 from rapport_training.interest.tables.peak_memory import PeakMemory
-from rapport_training.interest.tables.record import CostRecord, Record, Table, read_record
+from rapport_training.interest.tables.record import CostRecord, Record, Table
 from rapport_training.interest.tables.report import as_markdown, complete, write_report
 from rapport_training.interest.tables.result import CostResult, gain, spread
 from rapport_training.interest.tables.table import MISSING, auc_table, cost_table, paper_gain
 from rapport_training.interest.tables.table import auc as whole_auc
+from rapport_training.reporting.report_files import read_report
 
 
 def cell(table: Table, row: str, column: str) -> str:
@@ -120,7 +121,7 @@ def test_the_three_files_say_the_same(tmp_path: Path) -> None:
     record = complete(tiny_record(tiny_suite(tmp_path)))
     page = write_report(record, tmp_path / "report").read_text()
     markdown = (tmp_path / "report" / "report.md").read_text()
-    kept = read_record(tmp_path / "report")
+    kept = read_report(tmp_path / "report", Record)
     assert kept == msgspec.convert(msgspec.to_builtins(record), Record)
     for table in kept.printed:
         for text in [table.title, *(text for row in table.rows for text in row)]:

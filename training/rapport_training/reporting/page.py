@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-from rapport_edge.atomic import write_atomically
-from rapport_edge.errors import SettingsError
-
-#: The three files of every report; all show one record, which JSON holds.
-HTML: Final = "report.html"
-MARKDOWN: Final = "report.md"
-JSON: Final = "report.json"
 
 
 @dataclass(frozen=True)
@@ -59,17 +50,3 @@ def render(package: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html.j2").render(**values)
-
-
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes a report's files, each whole or not at all.
-
-    Raises:
-        SettingsError: if the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_atomically(folder / name, content)
-    except OSError as error:
-        raise SettingsError(f"cannot write the report into {folder}: {error.strerror}") from error

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from rapport_edge.errors import SettingsError
 from rapport_training.commit import current_commit
 from rapport_training.demographic.evaluation import plots
 from rapport_training.demographic.evaluation.attributes import Attributes
@@ -24,7 +23,8 @@ from rapport_training.demographic.evaluation.figure_rows import (
 from rapport_training.demographic.evaluation.result import Result, cross_matrix
 from rapport_training.demographic.evaluation.suite import Suite
 from rapport_training.demographic.evaluation.table import READINGS, Table, as_markdown, heading, table_of
-from rapport_training.reporting.page import HTML, JSON, MARKDOWN, Plot, render, write_files
+from rapport_training.reporting.page import Plot, render
+from rapport_training.reporting.report_files import write_report_files
 
 _COLUMNS = ("gender", "age", "race", "gender x race")
 
@@ -75,25 +75,8 @@ def write_report(suite: Suite, results: Sequence[Result], missing: Mapping[str, 
     sections = [
         _section(title, _of(results, key, suite)) for key, title in suite.data.items() if _of(results, key, suite)
     ]
-    files = {
-        JSON: msgspec.json.format(msgspec.json.encode(record)) + b"\n",
-        MARKDOWN: _markdown(record, tables, sections).encode(),
-        HTML: _html(record, tables, sections, _cross_plots(suite, results)).encode(),
-    }
-    write_files(folder, files)
-    return folder / HTML
-
-
-def read_report(folder: Path) -> Record:
-    """What `write_report` wrote.
-
-    Raises:
-        SettingsError: if it is missing or damaged.
-    """
-    try:
-        return msgspec.json.decode((folder / JSON).read_bytes(), type=Record)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise SettingsError(f"no report can be read from {folder}: {error}") from error
+    page = _html(record, tables, sections, _cross_plots(suite, results))
+    return write_report_files(folder, record, _markdown(record, tables, sections), page)
 
 
 def _section(title: str, results: Mapping[str, Result]) -> Section:

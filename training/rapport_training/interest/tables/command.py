@@ -48,10 +48,11 @@ def table(**options: Any) -> None:
 def run_table(options: TableOptions) -> None:
     """Does what is missing, prints the tables and writes the report, also of what was done before Ctrl-C."""
     from rapport_training.interest.tables.jobs import check_only
-    from rapport_training.interest.tables.suite import load_suite, suite_path
+    from rapport_training.interest.tables.suite import load_suite
     from rapport_training.interest.tables.suite_run import SuiteRun
     from rapport_training.interest.tables.trainings import Trainings
     from rapport_training.reporting.options import seed_numbers
+    from rapport_training.yaml_files import suite_path
 
     # What it says of each of a hundred trainings would hide the progress.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

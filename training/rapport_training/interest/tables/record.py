@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
-from rapport_edge.errors import SettingsError
 from rapport_training.interest.tables.result import CostResult, CtrResult, LogSummary
 from rapport_training.interest.tables.suite import Suite
-from rapport_training.reporting.page import JSON
 
 
 class RowRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,15 +99,3 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     missing: dict[str, str]
     printed: list[Table] = []
     claims: list[ClaimOutcome] = []
-
-
-def read_record(folder: Path) -> Record:
-    """What `report.write_report` wrote.
-
-    Raises:
-        SettingsError: if it is missing or damaged.
-    """
-    try:
-        return msgspec.json.decode((folder / JSON).read_bytes(), type=Record)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise SettingsError(f"no report can be read from {folder}: {error}") from error

@@ -13,7 +13,8 @@ from rapport_training.interest.tables.record import Record, RowRecord, Table, Ta
 from rapport_training.interest.tables.result import CtrResult, gain
 from rapport_training.interest.tables.table import MISSING, auc, auc_table, base_jobs, cost_table, paper_gain, title_of
 from rapport_training.reporting.markdown import markdown_table
-from rapport_training.reporting.page import HTML, JSON, MARKDOWN, Plot, render, write_files
+from rapport_training.reporting.page import Plot, render
+from rapport_training.reporting.report_files import write_report_files
 from rapport_training.reporting.spread import Spread
 
 
@@ -37,13 +38,7 @@ def write_report(record: Record, folder: Path) -> Path:
         SettingsError: if the folder cannot be written.
     """
     page = render("rapport_training.interest.tables", record=record, heading=heading(record), plots=drawn(record))
-    files = {
-        JSON: msgspec.json.format(msgspec.json.encode(record)) + b"\n",
-        MARKDOWN: as_markdown(record).encode(),
-        HTML: page.encode(),
-    }
-    write_files(folder, files)
-    return folder / HTML
+    return write_report_files(folder, record, as_markdown(record), page)
 
 
 def heading(record: Record) -> list[str]:
