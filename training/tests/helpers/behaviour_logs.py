@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rapport_training.interest.data.log import BehaviourLog
-from rapport_training.interest.data.log_writer import About, LogWriter, write_log
+from rapport_training.interest.data.log import About, BehaviourLog
+from rapport_training.interest.data.log_writer import LogWriter, write_log
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from rapport_training.interest.ctr.ctr_model import CtrModel
 from rapport_training.interest.ctr.normalisation import BatchNorm
 from rapport_training.interest.ctr.recipe import CtrRecipe
 from rapport_training.interest.data.content_table import InMemoryContent
-from rapport_training.interest.data.log import BehaviourLog
-from rapport_training.interest.data.log_writer import About, LogWriter, write_log
+from rapport_training.interest.data.log import About, BehaviourLog
+from rapport_training.interest.data.log_writer import LogWriter, write_log
 from rapport_training.interest.data.prepare import prepare
 from rapport_training.interest.data.prepared import PreparedLog
 from rapport_training.interest.data.settings import PrepareSettings

@@ -26,8 +26,8 @@ NAMES: Final = (RECORD, *(f"{name}.parquet" for name in TABLES), "pictures", "to
 FORMAT: Final = 1
 
 
-class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """log.json.
+class About(msgspec.Struct, frozen=True):
+    """What a converter knows of a log before it reads it.
 
     Attributes:
         name: of the data, such as "MovieLens 100K".
@@ -36,11 +36,6 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
         label_name: what `label` was made of, such as "rating" or "click".
         label_scale: `label` times this is in the source's own unit: 5 for stars.
         timed: whether events have times; otherwise only an order.
-        items, users, events: counts.
-        digest: SHA-256 of the three tables.
-        dropped: how many rows of the source were left out, by reason.
-        notes: other counts, such as broken pictures.
-        format: of this folder.
     """
 
     name: str
@@ -49,6 +44,19 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     label_name: str = "click"
     label_scale: float = 1.0
     timed: bool = True
+
+
+class LogRecord(About, frozen=True, kw_only=True):
+    """log.json: what a log is, and what was found in it.
+
+    Attributes:
+        items, users, events: counts.
+        digest: SHA-256 of the three tables.
+        dropped: how many rows of the source were left out, by reason.
+        notes: other counts, such as broken pictures.
+        format: of this folder.
+    """
+
     items: int
     users: int
     events: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,24 +21,12 @@ from rapport_edge.images import decode_compressed
 from rapport_training.interest.data.columns import check_labels, check_times, table_of
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.event_sort import KEY, MEMORY_BYTES, ROW, EventSort
-from rapport_training.interest.data.log import NAMES, RECORD, BehaviourLog, LogRecord
+from rapport_training.interest.data.log import NAMES, RECORD, About, BehaviourLog, LogRecord
 from rapport_training.interest.data.new_folder import new_folder
 from rapport_training.interest.data.schema import EVENTS, GROUP_ROWS, ITEMS, TABLES, USERS
 
 #: Pictures make rows of items long.
 _ITEM_GROUP_ROWS: Final = 1000
-
-
-@dataclass(frozen=True)
-class About:
-    """What a log is; see `LogRecord`."""
-
-    name: str
-    source: str = ""
-    licence: str = ""
-    label_name: str = "click"
-    label_scale: float = 1.0
-    timed: bool = True
 
 
 def write_log(
@@ -148,7 +135,7 @@ class LogWriter:
                 add(id=bare)
         self.close()
         record = LogRecord(
-            **asdict(self._about),
+            **msgspec.structs.asdict(self._about),
             items=len(self._described["items"]),
             users=len(self._described["users"]),
             events=self._events,

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rapport_training.interest.data.errors import LogError
-from rapport_training.interest.data.log_writer import About, LogWriter
+from rapport_training.interest.data.log import About
+from rapport_training.interest.data.log_writer import LogWriter
 from rapport_training.interest.data.pictures import Pictures
 from rapport_training.interest.data.sources.text_files import ITEMS, blocks, csv_blocks, json_lines
 

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from rapport_training.interest.data.fuxictr_files import FuxiCtrColumns
-from rapport_training.interest.data.log_writer import About, LogWriter
+from rapport_training.interest.data.log import About
+from rapport_training.interest.data.log_writer import LogWriter
 from rapport_training.interest.data.sources.text_files import csv_blocks
 
 LICENCE: Final = "as the data set it was made of"

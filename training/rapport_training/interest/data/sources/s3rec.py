@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from rapport_training.interest.data.errors import LogError
-from rapport_training.interest.data.log_writer import About, LogWriter
+from rapport_training.interest.data.log import About
+from rapport_training.interest.data.log_writer import LogWriter
 from rapport_training.interest.data.sources.text_files import reading
 
 LICENCE: Final = "academic use, as the data set it was made of"

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
-from rapport_training.interest.data.log_writer import About, LogWriter
+from rapport_training.interest.data.log import About
+from rapport_training.interest.data.log_writer import LogWriter
 from rapport_training.interest.data.sources.synthetic_content import StyleBook
 
 #: Looks of items, and what clicks follow in "content".
