@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 from torch import Tensor
 
-#: Index of nothing, in every vocabulary: the padding of histories, an absent attribute.
-PADDING: Final = 0
-#: Index of what the training did not have, in every vocabulary.
-UNKNOWN: Final = 1
-#: Indexes from here on are the vocabulary's own.
-FIRST: Final = 2
+from rapport_edge.ranking.vocabulary import FIRST, PADDING, UNKNOWN
+
+#: Indexes mean the same in training as on the robot.
+__all__ = ["FIRST", "PADDING", "UNKNOWN", "Batch", "ContentRows", "Field"]
 
 
 @dataclass(frozen=True)
