@@ -69,12 +69,12 @@ def test_the_loss_falls_below_chance_and_reaches_the_tower(kind: str) -> None:
     tokens = colours[:, None].expand(-1, 16)
     objective = masked_image_objective(head, trunk, MaskedImage(kind="random", masked_share=0.5))
     optimizer = torch.optim.AdamW([*trunk.parameters(), *head.parameters()], lr=3e-3)
-    for _ in range(50):
+    for _ in range(120):
         loss = objective(pixels, tokens, rng)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert float(loss.detach()) < 0.75 * np.log(VOCABULARY)
+    assert float(loss.detach()) < 0.6 * np.log(VOCABULARY)
     assert any(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in trunk.parameters())
 
 
