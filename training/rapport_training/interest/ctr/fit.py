@@ -96,7 +96,8 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     trainer = _trainer(recipe, run, devices, progress=progress, more=callbacks)
     training = SplitBatches(prepared, recipe, content, trainer)
-    if len(training) == 0 or len(prepared.samples("validation")) == 0:
+    validation = SplitBatches(prepared, recipe, content, None)
+    if len(training) == 0 or len(validation) == 0:
         raise SettingsError(f"{prepared.path} lacks training or validation samples")
     model = new_model(recipe, prepared, content)
     with owned(run):
@@ -104,8 +105,7 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
             discard(run)
         begin_ctr(run, recipe, prepared, content)
         if not is_finished(run):
-            module = CtrModule(recipe, model, prepared.item_ids)
-            train_in(run, trainer, module, training, SplitBatches(prepared, recipe, content, None))
+            train_in(run, trainer, CtrModule(recipe, model, prepared.item_ids), training, validation)
     return result_of(run, recipe)
 
 
