@@ -16,14 +16,12 @@ from rapport_edge.errors import SettingsError
 from rapport_training.cli import TrainingGroup
 from rapport_training.errors import Interrupted
 from rapport_training.interest.commands import interest
-from rapport_training.interest.content.csft.bounds import bounds_of
+from rapport_training.interest.content.csft.bounds import Bounds
 from rapport_training.interest.content.csft.fit import fit_csft
 from rapport_training.interest.content.csft.retrieval import next_item
 from rapport_training.interest.content.item_encoder import load_item_encoder
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.data.log import BehaviourLog
-from rapport_training.interest.data.prepare import prepare
-from rapport_training.interest.data.settings import PrepareSettings
 
 STYLES = 4
 
@@ -114,9 +112,9 @@ def test_other_towers_than_those_of_the_start_are_refused(log: BehaviourLog, pre
 
 def test_a_run_with_another_end_of_training_is_not_continued(log: BehaviourLog, tmp_path: Path) -> None:
     recipe = recipe_of(csft={"epochs": 1})
-    fit_csft(recipe, log, tmp_path / "run", until=300)
+    fit_csft(recipe, log, tmp_path / "run", bounds=Bounds(until=300))
     with pytest.raises(SettingsError, match="a run with another until"):
-        fit_csft(recipe, log, tmp_path / "run", until=200)
+        fit_csft(recipe, log, tmp_path / "run", bounds=Bounds(until=200))
 
 
 def test_the_commands(log: BehaviourLog, tmp_path: Path) -> None:
@@ -138,17 +136,3 @@ def test_the_commands(log: BehaviourLog, tmp_path: Path) -> None:
         unsaid = CliRunner().invoke(cli, [*other, *teaching])
         assert unsaid.exit_code == 2
         assert "say which events teach" in unsaid.output
-
-
-@pytest.mark.parametrize("protocol", ["time", "leave-last-out"])
-def test_no_event_of_a_test_teaches(log: BehaviourLog, tmp_path: Path, protocol: str) -> None:
-    prepared = prepare(log, PrepareSettings(protocol=protocol, negatives=1), tmp_path / "samples")
-    bounds = bounds_of(prepared)
-    if protocol == "leave-last-out":
-        assert bounds == {"leave_last": 2}
-        kinds = PrepareSettings(protocol=protocol, negatives=1, sample_kinds=("purchase",))
-        with pytest.raises(SettingsError, match="each user's last purchase, after which other events"):
-            bounds_of(prepare(log, kinds, tmp_path / "kinds"))
-        return
-    asked = [prepared.samples(split).time.min() for split in ("validation", "test")]
-    assert bounds["until"] < min(asked)

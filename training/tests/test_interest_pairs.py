@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.content.catalogue import read_catalogue, titles_of
+from rapport_training.interest.content.csft.bounds import Bounds
 from rapport_training.interest.content.csft.pairs import Pairs, interest_pairs
 from rapport_training.interest.content.language import new_language_tower
 from rapport_training.interest.content.recipe import Csft
@@ -32,9 +33,9 @@ def log_of(folder: Path, events: list[Event], images: dict[int, bytes] | None = 
     return write_tables(folder, items_table(16), {"id": users, "attributes": [[]] * len(users)}, columns)
 
 
-def pairs_of(log: BehaviourLog, until: int | None = None, leave_last: int = 0, **options: Any) -> Pairs:
+def pairs_of(log: BehaviourLog, bounds: Bounds | None = None, **options: Any) -> Pairs:
     language = new_language_tower(recipe_of().language, titles_of(log))
-    return interest_pairs(log, read_catalogue(log, language, 32), Csft(**options), until, leave_last)
+    return interest_pairs(log, read_catalogue(log, language, 32), Csft(**options), bounds or Bounds())
 
 
 def named(pairs: Pairs) -> list[tuple[int, int]]:
@@ -94,7 +95,7 @@ def test_a_log_without_the_signal_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="has no purchases, ratings or reviews, only click"):
         pairs_of(log, signal="purchase")
     with pytest.raises(SettingsError, match="gives no interest pairs"):
-        pairs_of(log, until=1)
+        pairs_of(log, Bounds(until=1))
 
 
 @pytest.fixture(scope="module")
@@ -122,4 +123,4 @@ def test_no_event_after_the_end_teaches(
         for before, after in pairwise(own):
             if before[1] != after[1]:
                 expected.append((int(before[1][1:]), int(after[1][1:])))
-    assert sorted(named(pairs_of(log, until, leave_last, signal=signal))) == sorted(expected)
+    assert sorted(named(pairs_of(log, Bounds(until, leave_last), signal=signal))) == sorted(expected)

@@ -89,7 +89,9 @@ def write_content_log(folder: Path, items: int = 48, users: int = 12, events: in
     return write_tables(folder, items_table(items), people, {**event, **columns})
 
 
-def write_tables(folder: Path, items: pa.Table, users: dict[str, Any], events: dict[str, Any]) -> BehaviourLog:
+def write_tables(
+    folder: Path, items: pa.Table, users: dict[str, Any], events: dict[str, Any], *, timed: bool = True
+) -> BehaviourLog:
     """A log of given tables."""
     folder.mkdir(parents=True)
     tables = {
@@ -100,6 +102,6 @@ def write_tables(folder: Path, items: pa.Table, users: dict[str, Any], events: d
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", row_group_size=64)
     counts = {name: table.num_rows for name, table in tables.items()}
-    record = LogRecord(name="styles", digest=f"{folder.name}-{counts}", **counts)
+    record = LogRecord(name="styles", digest=f"{folder.name}-{counts}", timed=timed, **counts)
     (folder / RECORD).write_bytes(msgspec.json.encode(record))
     return BehaviourLog.open(folder)

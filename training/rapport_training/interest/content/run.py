@@ -22,6 +22,7 @@ from rapport_training.interest.content.vision import VisionTower
 from rapport_training.run_folder import BEST, LAST, PACKAGES, Provenance, begin, provenance, read_record
 
 LANGUAGE: Final = "language"
+_MUST_MATCH: Final = ("stage", "log", "start", "image_tokenizer", "until", "leave_last", "samples")
 #: Of the network's tensors in Lightning's checkpoint.
 PREFIX: Final = "network."
 
@@ -40,6 +41,7 @@ class ContentRecord(Provenance, frozen=True, kw_only=True):
         image_tokenizer: digest of the file whose tokens were predicted; "" for none.
         until: no event after this time taught; None for no limit.
         leave_last: how many of each user's last positive events, and all after them, did not teach.
+        samples: digest of the leave-last-out samples whose held-out events, and all after them, did not teach.
         counts: of items and pairs used and left out, by reason.
     """
 
@@ -51,6 +53,7 @@ class ContentRecord(Provenance, frozen=True, kw_only=True):
     image_tokenizer: str = ""
     until: int | None = None
     leave_last: int = 0
+    samples: str = ""
     counts: dict[str, int] = msgspec.field(default_factory=dict)
 
 
@@ -65,7 +68,7 @@ def begin_run(run: Path, recipe: ContentRecipe, record: ContentRecord) -> None:
     Raises:
         SettingsError: if the folder holds another run, with what differs.
     """
-    begin(run, msgspec.yaml.encode(recipe), record, ("stage", "log", "start", "image_tokenizer", "until", "leave_last"))
+    begin(run, msgspec.yaml.encode(recipe), record, _MUST_MATCH)
 
 
 def checkpoint_of(run: Path, recipe: ContentRecipe, record: ContentRecord) -> Path:

@@ -96,6 +96,16 @@ class Partitioner:
             found.behaviours += int(flags["behaviour"].sum())
         return found
 
+    def samples(self, users: Vocabulary) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+        """(users, times) of the events to be explained, a batch at a time in the log's order.
+
+        Args:
+            users: indexes of ids.
+        """
+        for batch in self._log.event_batches(["user", self._key, "kind", "label"]):
+            sample = self._flags(batch)["sample"]
+            yield users.find(batch["user"])[sample], batch[self._key].to_numpy(zero_copy_only=False)[sample]
+
     def part(self, folder: Path, items: Vocabulary, users: Vocabulary, samples: int) -> Parts:
         """Writes the parts.
 

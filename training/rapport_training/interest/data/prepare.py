@@ -193,12 +193,13 @@ def _finish(
         About(
             name=log.name,
             protocol=settings.line(log.record),
-            digest=_digest(log, settings),
+            digest=samples_digest(log, settings),
             counts={reason: count for reason, count in counts.items() if count},
             settings=msgspec.to_builtins(settings),
         ),
     )
 
 
-def _digest(log: BehaviourLog, settings: PrepareSettings) -> str:
+def samples_digest(log: BehaviourLog, settings: PrepareSettings) -> str:
+    """What `prepare` says of its samples: equal digests, equal samples."""
     return hashlib.sha256(f"{FORMAT} {log.digest} ".encode() + msgspec.json.encode(settings)).hexdigest()

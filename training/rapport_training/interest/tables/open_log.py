@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rapport_training.interest.content.csft.bounds import bounds_of
 from rapport_training.interest.data.leakage import leakage_report
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.prepare import prepare
@@ -38,11 +37,6 @@ class OpenLog:
     def digests(self) -> LogDigests:
         """What jobs depend on."""
         return LogDigests("" if self.log is None else self.log.digest, self.prepared.digest)
-
-    @property
-    def bounds(self) -> dict[str, int]:
-        """What keeps encoders from learning from later events than the training samples: arguments of `fit_csft`."""
-        return bounds_of(self.prepared)
 
 
 def open_log(plan: LogPlan, folder: Path | None, prepared: Path | None, out: Path) -> OpenLog:

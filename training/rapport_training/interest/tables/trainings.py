@@ -11,6 +11,7 @@ from rapport_edge.errors import SettingsError
 from rapport_edge.representation import open_centre
 from rapport_training.commit import current_commit
 from rapport_training.interest.centre_content import CentreContent
+from rapport_training.interest.content.csft.bounds import bounds_of
 from rapport_training.interest.content.csft.fit import fit_csft
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.ctr.evaluation import score_split
@@ -60,7 +61,8 @@ class Trainings:
             fit_pretraining(job.recipe, log, run, devices=self.devices)
         else:
             start = None if job.start is None else self.encoder_run(job.start)
-            fit_csft(job.recipe, log, run, start=start, devices=self.devices, **self.logs[job.log].bounds)
+            bounds = bounds_of(self.logs[job.log].prepared, log)
+            fit_csft(job.recipe, log, run, start=start, bounds=bounds, devices=self.devices)
         return self.kept.keep(Finished(key=job.key, seconds=time.monotonic() - started))
 
     def embed(self, job: EncoderJob) -> Finished:

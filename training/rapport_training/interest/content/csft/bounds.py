@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
+from rapport_training.interest.data.held_out import held_out_from
+from rapport_training.interest.data.log import BehaviourLog
+from rapport_training.interest.data.prepare import samples_digest
 from rapport_training.interest.data.prepared import PreparedLog
+from rapport_training.interest.data.settings import PrepareSettings
 
 
-def bounds_of(prepared: PreparedLog) -> dict[str, int]:
-    """The arguments `until` or `leave_last` of `fit_csft` that keep it to what prepared samples train on.
+@dataclass(frozen=True)
+class Bounds:
+    """What keeps an encoder from learning from a test; as it is made without arguments, nothing.
+
+    Attributes:
+        until: Unix seconds, or the order in a log without times: no later event teaches.
+        leave_last: of each user's positive events leave out the last so many.
+        held_out: (users,) int64 by row of the log's users, as `until`: neither this user's events of that moment teach
+            nor later ones. None for no such bound.
+        samples: digest of the prepared samples that `held_out` comes from; "" for none.
+    """
+
+    until: int | None = None
+    leave_last: int = 0
+    held_out: NDArray[np.int64] | None = None
+    samples: str = ""
+
+
+def bounds_of(prepared: PreparedLog, log: BehaviourLog) -> Bounds:
+    """What keeps an encoder to the events that prepared samples train on.
+
+    Args:
+        prepared: samples; under leave-last-out they must be of this log.
+        log: that the encoder learns from.
 
     Raises:
-        SettingsError: if the samples have no times, and no protocol that says which events are theirs; or if only
-            events of some kinds were left out, after which there may be others.
+        SettingsError: if the samples have no times, and no protocol that says which events are theirs; or if they are
+            of another log.
     """
-    settings = prepared.record.settings
-    if settings.get("protocol") == "leave-last-out":
-        if settings.get("sample_kinds"):
-            raise SettingsError(
-                f"{prepared.path} tests on each user's last {' and '.join(settings['sample_kinds'])}, after which "
-                "other events may have taught an encoder; prepare with --protocol time, or without --sample-kind"
-            )
-        return {"leave_last": 2}
+    if prepared.record.settings.get("protocol") == "leave-last-out":
+        settings = _settings_of(prepared, log)
+        return Bounds(held_out=held_out_from(log, settings), samples=prepared.digest)
     times = np.concatenate([prepared.samples(split).time for split in ("validation", "test")])
     if len(times) == 0 or times.min() < 0:
         raise SettingsError(f"{prepared.path} does not say where its training ends, so no encoder can learn")
-    return {"until": int(times.min()) - 1}
+    return Bounds(until=int(times.min()) - 1)
+
+
+def _settings_of(prepared: PreparedLog, log: BehaviourLog) -> PrepareSettings:
+    """Those that make these samples of this log, and no others."""
+    try:
+        settings = msgspec.convert(prepared.record.settings, PrepareSettings)
+        same = samples_digest(log, settings) == prepared.digest
+    except msgspec.ValidationError:
+        same = False
+    if not same:
+        raise SettingsError(
+            f"{prepared.path} was not made of the log {log.path} by this version, so it does not say which of its "
+            "events may teach an encoder: prepare the log again"
+        )
+    return settings

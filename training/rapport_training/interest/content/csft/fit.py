@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.content.catalogue import Catalogue, read_catalogue
 from rapport_training.interest.content.centring import centre_projections
+from rapport_training.interest.content.csft.bounds import Bounds
 from rapport_training.interest.content.csft.category_module import CategoryModule
 from rapport_training.interest.content.csft.module import CsftModule
 from rapport_training.interest.content.csft.pairs import interest_pairs
@@ -35,14 +36,13 @@ from rapport_training.run_folder import discard, is_finished, owned, read_record
 from rapport_training.training_loop import train_in
 
 
-def fit_csft(  # noqa: PLR0913 - what a training reads, and three ways to bound it in time
+def fit_csft(  # noqa: PLR0913 - what a training reads, and how
     recipe: ContentRecipe,
     log: BehaviourLog,
     run: Path,
     *,
     start: Path | None = None,
-    until: int | None = None,
-    leave_last: int = 0,
+    bounds: Bounds | None = None,
     seed: int | None = None,
     resume: bool = True,
     devices: int | str = "auto",
@@ -54,9 +54,7 @@ def fit_csft(  # noqa: PLR0913 - what a training reads, and three ways to bound 
         log: its events make the pairs.
         run: the folder of this run.
         start: a run of `fit_pretraining` with the same towers; None for the plain towers.
-        until: Unix seconds, or the order in a log without times: no later event teaches. The end of the training's
-            part of a split by time.
-        leave_last: of each user's positive events leave out the last so many; 2 for leave-last-out.
+        bounds: which events teach; None for all.
         seed: instead of the recipe's.
         resume: continue from the newest checkpoint in `run`; at most one epoch is computed again. A run that has ended
             is not touched.
@@ -66,6 +64,7 @@ def fit_csft(  # noqa: PLR0913 - what a training reads, and three ways to bound 
         RapportError: if an input is missing or does not fit, the log gives no pairs, or the folder holds another run.
     """
     recipe = recipe if seed is None else msgspec.structs.replace(recipe, seed=seed)
+    bounds = bounds or Bounds()
     network, catalogue = _start(recipe, log, start)
     with owned(run):
         if not resume:
@@ -76,15 +75,16 @@ def fit_csft(  # noqa: PLR0913 - what a training reads, and three ways to bound 
         # Towers by name may have parameters that their pooled features do not use.
         trainer = make_trainer(run, settings.epochs, settings.optimisation, devices, patience=patience, unused=True)
         found = _by_category if by_category else _by_pairs
-        module, loaders, counts = found(recipe, network, catalogue, trainer, (log, until, leave_last))
+        module, loaders, counts = found(recipe, network, catalogue, trainer, log, bounds)
         record = new_record(
             stage="csft",
             vector="fused",
             log=log.digest,
             log_name=log.name,
             start="" if start is None else _digest(start),
-            until=until,
-            leave_last=leave_last,
+            until=bounds.until,
+            leave_last=bounds.leave_last,
+            samples=bounds.samples,
             counts={**catalogue.left_out(), **counts},
         )
         begin_run(run, recipe, record)
@@ -95,15 +95,18 @@ def fit_csft(  # noqa: PLR0913 - what a training reads, and three ways to bound 
 
 
 _Found = tuple[pl.LightningModule, list[DataLoader[Any]], dict[str, int]]
-_Bounds = tuple[BehaviourLog, int | None, int]
 
 
 def _by_pairs(
-    recipe: ContentRecipe, network: ContentNetwork, catalogue: Catalogue, trainer: pl.Trainer, bounds: _Bounds
+    recipe: ContentRecipe,
+    network: ContentNetwork,
+    catalogue: Catalogue,
+    trainer: pl.Trainer,
+    log: BehaviourLog,
+    bounds: Bounds,
 ) -> _Found:
     settings = recipe.csft
-    log, until, leave_last = bounds
-    pairs = interest_pairs(log, catalogue, settings, until, leave_last)
+    pairs = interest_pairs(log, catalogue, settings, bounds)
     later = round(settings.validation_share * len(pairs))
     if settings.patience and later == 0:
         raise SettingsError("patience needs pairs to validate on: set validation_share above 0")
@@ -120,7 +123,7 @@ def _by_pairs(
 
 
 def _by_category(
-    recipe: ContentRecipe, network: ContentNetwork, catalogue: Catalogue, trainer: pl.Trainer, _: _Bounds
+    recipe: ContentRecipe, network: ContentNetwork, catalogue: Catalogue, trainer: pl.Trainer, *_: Any
 ) -> _Found:
     module = CategoryModule(recipe, network, catalogue)
     loader = row_loader(len(module.items), recipe.csft.optimisation, recipe.seed, trainer, "items with a category")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.content.catalogue import Catalogue
+from rapport_training.interest.content.csft.bounds import Bounds
 from rapport_training.interest.content.pictures import Pictures, decode_all
 from rapport_training.interest.content.recipe import Csft, Signal
 from rapport_training.interest.data.log import BehaviourLog
@@ -62,23 +63,20 @@ class _Events:
     images: list[bytes]
 
 
-def interest_pairs(
-    log: BehaviourLog, catalogue: Catalogue, settings: Csft, until: int | None = None, leave_last: int = 0
-) -> Pairs:
+def interest_pairs(log: BehaviourLog, catalogue: Catalogue, settings: Csft, bounds: Bounds) -> Pairs:
     """The pairs of a log.
 
     Args:
         log: in the order of its events.
         catalogue: the log's items.
         settings: which signal, and what counts as liking.
-        until: Unix seconds, or the order in a log without times: no later event makes a pair or stands in one.
-        leave_last: of each user's positive events leave out the last so many, for splits that test on these.
+        bounds: an event outside makes no pair and stands in none.
 
     Raises:
         SettingsError: if the log has no such signal, or no pair is left.
     """
     signal = _resolved(log, settings.signal)
-    events, counts = _cut(_positive_events(log, signal, settings), until, leave_last)
+    events, counts = _cut(_positive_events(log, signal, settings), bounds)
     query, item = _queries_and_items(events)
     counts["pairs before items are looked at"] = len(item)
     counts["pairs with an image query"] = int((query >= log.item_count).sum())
@@ -151,20 +149,29 @@ def _ints(values: pa.Array) -> Rows:
     return pc.fill_null(values, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _cut(events: _Events, until: int | None, leave_last: int) -> tuple[_Events, dict[str, int]]:
+def _cut(events: _Events, bounds: Bounds) -> tuple[_Events, dict[str, int]]:
     """Without what may not teach; sorted by time."""
     counts = {"positive events": len(events.item)}
     known = (events.item >= 0) & (events.user >= 0)
-    late = known & (events.key > until) if until is not None else np.zeros_like(known)
+    late = known & _late(events, bounds)
     keep = np.flatnonzero(known & ~late)
     keep = keep[np.argsort(events.key[keep], kind="stable")]
     last = np.zeros(len(keep), bool)
-    if leave_last:
-        last[_last_of_each(events.user[keep], leave_last)] = True
+    if bounds.leave_last:
+        last[_last_of_each(events.user[keep], bounds.leave_last)] = True
     counts |= {"events later than the training's end": int(late.sum()), "last events of users": int(last.sum())}
     keep = keep[~last]
     columns = (column[keep] for column in (events.user, events.item, events.key, events.query))
     return _Events(*columns, events.images), counts
+
+
+def _late(events: _Events, bounds: Bounds) -> NDArray[np.bool_]:
+    late = np.zeros(len(events.key), np.bool_)
+    if bounds.until is not None:
+        late |= events.key > bounds.until
+    if bounds.held_out is not None:
+        late |= events.key >= bounds.held_out[events.user]
+    return late
 
 
 def _last_of_each(user: Rows, count: int) -> Rows:
