@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
+from two_processes import join, leave, run_two
 
 from rapport_training.demographic.dataset import Batch
 from rapport_training.demographic.module import ContrastiveModule
@@ -77,50 +76,57 @@ def close_to_its_largest(found: Tensor, expected: Tensor, name: str) -> None:
     assert float((found - expected).abs().max()) <= 1e-5 * max(1.0, float(expected.abs().max())), name
 
 
-def one_of_two(rank: int, port: int, recipe: Recipe, captions: list[int], out: Path) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    step = Step(module_of(recipe, captions))
-    parallel = DistributedDataParallel(step)  # must outlive the backward pass, which it averages
-    loss = parallel(batch_of(torch.arange(FACES)[rank::2]))
-    loss.backward()
-    if rank == 0:
-        torch.save({"loss": loss.detach(), "gradients": gradients(step.module)}, out)
-    distributed.destroy_process_group()
-    # Freeing `parallel` may deadlock in torch 2.13: it holds the GIL that gloo's thread needs to end its last work.
-    os._exit(0)
-
-
 def recipe_of(**options: Any) -> Recipe:
     return Recipe(name="test", model=MODEL, stages=[Stage(from_epoch=0, size=32)], **options)
 
 
-@pytest.mark.parametrize(
-    ("equal_captions", "captions"),
-    [
-        ("positives", [0, 1, 2, 0, 1, 0, 3, 2, 4, 0, 1, 1]),
-        ("negatives", [0, 1, 2, 0, 1, 0, 3, 2, 4, 0, 1, 1]),
-        ("positives", list(range(FACES))),
-        ("positives", [0] * FACES),  # fewer captions than processes
-    ],
-)
-def test_two_processes_agree_with_one(equal_captions: str, captions: list[int], tmp_path: Path) -> None:
-    recipe = recipe_of(equal_captions=equal_captions)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    multiprocessing.spawn(one_of_two, (port, recipe, captions, tmp_path / "two.pt"), nprocs=2)
-    two = torch.load(tmp_path / "two.pt")
-    alone = module_of(recipe, captions)
+CASES = {
+    "equal captions are positives": ("positives", [0, 1, 2, 0, 1, 0, 3, 2, 4, 0, 1, 1]),
+    "equal captions are negatives": ("negatives", [0, 1, 2, 0, 1, 0, 3, 2, 4, 0, 1, 1]),
+    "all captions differ": ("positives", list(range(FACES))),
+    "fewer captions than processes": ("positives", [0] * FACES),
+}
+
+
+def module_in(case: str) -> ContrastiveModule:
+    equal_captions, captions = CASES[case]
+    return module_of(recipe_of(equal_captions=equal_captions), captions)
+
+
+def one_of_two(rank: int, port: int, out: Path) -> None:
+    join(rank, port)
+    results, kept = {}, []  # what is averaged must outlive its backward pass
+    for case in CASES:
+        step = Step(module_in(case))
+        kept.append(DistributedDataParallel(step))
+        loss = kept[-1](batch_of(torch.arange(FACES)[rank::2]))
+        loss.backward()
+        results[case] = {"loss": loss.detach(), "gradients": gradients(step.module)}
+    if rank == 0:
+        torch.save(results, out)
+    leave()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the first of two processes has, in every case: starting them is what takes time."""
+    out = tmp_path_factory.mktemp("two") / "two.pt"
+    run_two(one_of_two, out)
+    return dict(torch.load(out))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_agree_with_one(case: str, two: dict[str, Any]) -> None:
+    alone = module_in(case)
     # The order in which the processes' parts stand in the gathered batch.
     rows = torch.cat([torch.arange(FACES)[0::2], torch.arange(FACES)[1::2]])
     loss = contrastive(alone, batch_of(rows))
     loss.backward()
-    torch.testing.assert_close(two["loss"], loss.detach(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(two[case]["loss"], loss.detach(), rtol=1e-5, atol=1e-6)
     expected = gradients(alone)
-    assert two["gradients"].keys() == expected.keys()
+    assert two[case]["gradients"].keys() == expected.keys()
     for name, gradient in expected.items():
-        close_to_its_largest(two["gradients"][name], gradient, name)
+        close_to_its_largest(two[case]["gradients"][name], gradient, name)
 
 
 @pytest.mark.parametrize("micro_batch", [1, 5, 12])

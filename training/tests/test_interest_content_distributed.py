@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import pytest
 import torch
 from content_log import write_content_log
 from content_steps import GLOBAL_BATCH, STEPS, USABLE, K, module_of, pretraining_of, train
-from torch import distributed, multiprocessing
+from two_processes import join, leave, run_two
 
 CASES: dict[str, Callable[[Path], Any]] = {
     "C-SFT": lambda log: module_of(log, distinct=True),
@@ -26,12 +24,10 @@ CASES: dict[str, Callable[[Path], Any]] = {
 
 
 def one_of_two(rank: int, port: int, log: Path, out: Path) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    join(rank, port)
     found = {name: train(module(log), rank, 2) for name, module in CASES.items()}
     torch.save(found, out / f"{rank}.pt")
-    distributed.barrier()
-    os._exit(0)  # see test_distributed: freeing DistributedDataParallel may deadlock in torch 2.13
+    leave()
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +39,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two(log: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes found, in all cases: starting them takes longer than the steps."""
     out = tmp_path_factory.mktemp("two")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    multiprocessing.spawn(one_of_two, (port, log, out), nprocs=2)
+    run_two(one_of_two, log, out)
     return [torch.load(out / f"{rank}.pt") for rank in range(2)]
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from click_batches import batch_of, model_of, recipe_of
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
+from two_processes import join, leave, run_two
 
 from rapport_training.interest.batch import Batch, ContentRows
 from rapport_training.interest.ctr.module import CtrModule
@@ -51,9 +50,8 @@ def result_of(step: Step, loss: Tensor) -> dict[str, Any]:
 
 
 def one_of_two(rank: int, port: int, out: Path) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    results, kept = {}, []
+    join(rank, port)
+    results, kept = {}, []  # what is averaged must outlive its backward pass
     for variant in VARIANTS:
         step = Step(variant)
         kept.append(DistributedDataParallel(step))
@@ -63,19 +61,14 @@ def one_of_two(rank: int, port: int, out: Path) -> None:
         distributed.all_reduce(results[variant]["loss"])
     if rank == 0:
         torch.save(results, out)
-    distributed.destroy_process_group()
-    # Freeing what was kept may deadlock in torch 2.13: it holds the GIL that gloo's thread needs to end its last work.
-    os._exit(0)
+    leave()
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the first of two processes has, for every variant: starting them is what takes time."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     out = tmp_path_factory.mktemp("two") / "two.pt"
-    multiprocessing.spawn(one_of_two, (port, out), nprocs=2)
+    run_two(one_of_two, out)
     return dict(torch.load(out))
 
 
