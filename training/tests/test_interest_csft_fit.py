@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 from content_log import RECIPE, items_table, recipe_of, write_content_log
 from lightning.pytorch import Trainer
+from next_item import next_item
 
 from rapport_edge.errors import SettingsError
 from rapport_training.cli import TrainingGroup
@@ -18,7 +19,6 @@ from rapport_training.errors import Interrupted
 from rapport_training.interest.commands import interest
 from rapport_training.interest.content.csft.bounds import Bounds
 from rapport_training.interest.content.csft.fit import fit_csft
-from rapport_training.interest.content.csft.retrieval import next_item
 from rapport_training.interest.content.item_encoder import load_item_encoder
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.data.log import BehaviourLog
@@ -100,8 +100,10 @@ def test_an_interrupted_run_ends_with_the_same_numbers(stage: str, log: Behaviou
     ],
     ids=str,
 )
-def test_every_row_of_tables_4_and_5_trains(csft: dict[str, object], log: BehaviourLog, tmp_path: Path) -> None:
-    fit_csft(recipe_of(csft={"epochs": 1, **csft}), log, tmp_path / "run")
+def test_every_row_of_tables_4_and_5_trains_from_the_same_towers(
+    csft: dict[str, object], log: BehaviourLog, pretrained: Path, tmp_path: Path
+) -> None:
+    fit_csft(recipe_of(csft={"epochs": 1, **csft}), log, tmp_path / "run", start=pretrained)
     assert np.isfinite(load_item_encoder(tmp_path / "run").embed(log.items())).all()
 
 

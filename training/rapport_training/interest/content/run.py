@@ -15,7 +15,7 @@ import msgspec
 import torch
 
 from rapport_edge.errors import SettingsError
-from rapport_training.interest.content.language import LanguageTower, saved_language_tower
+from rapport_training.interest.content.language import LanguageTower, save_language, saved_language_tower
 from rapport_training.interest.content.network import ContentNetwork
 from rapport_training.interest.content.recipe import ContentRecipe, load_content_recipe
 from rapport_training.interest.content.vision import VisionTower
@@ -62,13 +62,14 @@ def new_record(**fields: Any) -> ContentRecord:
     return ContentRecord(**provenance((*PACKAGES, "timm", "transformers")), **fields)
 
 
-def begin_run(run: Path, recipe: ContentRecipe, record: ContentRecord) -> None:
-    """Writes recipe.yaml and run.json, or checks that the folder's are of the same run.
+def begin_run(run: Path, recipe: ContentRecipe, record: ContentRecord, language: LanguageTower) -> None:
+    """Writes recipe.yaml, run.json and language/, or checks that the folder's are of the same run.
 
     Raises:
         SettingsError: if the folder holds another run, with what differs.
     """
     begin(run, msgspec.yaml.encode(recipe), record, _MUST_MATCH)
+    save_language(language, run / LANGUAGE)
 
 
 def checkpoint_of(run: Path, recipe: ContentRecipe, record: ContentRecord) -> Path:
@@ -111,8 +112,10 @@ def load_weights(network: ContentNetwork, checkpoint: Path, *, but: tuple[str, .
     try:
         tensors = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
         own = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
-        kept = {key: value for key, value in network.state_dict().items() if key.startswith(but)} if but else {}
-        network.load_state_dict(own | kept)
+        # What is kept may have other names and shapes there.
+        taken = {key: value for key, value in own.items() if not key.startswith(but)}
+        kept = {key: value for key, value in network.state_dict().items() if key.startswith(but)}
+        network.load_state_dict(taken | kept)
     except (RuntimeError, OSError, KeyError, EOFError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SettingsError(f"{checkpoint} does not hold these towers: {reason}") from error

@@ -17,7 +17,7 @@ from rapport_training.interest.content.csft.bounds import Bounds
 from rapport_training.interest.content.csft.category_module import CategoryModule
 from rapport_training.interest.content.csft.module import CsftModule
 from rapport_training.interest.content.csft.pairs import interest_pairs
-from rapport_training.interest.content.language import save_language, saved_language_tower
+from rapport_training.interest.content.language import saved_language_tower
 from rapport_training.interest.content.network import ContentNetwork
 from rapport_training.interest.content.pretraining.fit import plain_network
 from rapport_training.interest.content.recipe import ContentRecipe, load_content_recipe
@@ -69,29 +69,35 @@ def fit_csft(  # noqa: PLR0913 - what a training reads, and how
     with owned(run):
         if not resume:
             discard(run)
-        settings = recipe.csft
-        by_category = settings.signal == "category"
-        patience = 0 if by_category else settings.patience
-        # Towers by name may have parameters that their pooled features do not use.
-        trainer = make_trainer(run, settings.epochs, settings.optimisation, devices, patience=patience, unused=True)
+        by_category = recipe.csft.signal == "category"
+        trainer = _trainer(recipe, run, devices, patience=0 if by_category else recipe.csft.patience)
         found = _by_category if by_category else _by_pairs
         module, loaders, counts = found(recipe, network, catalogue, trainer, log, bounds)
-        record = new_record(
-            stage="csft",
-            vector="fused",
-            log=log.digest,
-            log_name=log.name,
-            start="" if start is None else _digest(start),
-            until=bounds.until,
-            leave_last=bounds.leave_last,
-            samples=bounds.samples,
-            counts={**catalogue.left_out(), **counts},
-        )
-        begin_run(run, recipe, record)
-        save_language(network.language, run / LANGUAGE)
+        record = _record(log, start, bounds, {**catalogue.left_out(), **counts})
+        begin_run(run, recipe, record, network.language)
         if not is_finished(run):
             train_in(run, trainer, module, *loaders)
     return checkpoint_of(run, recipe, record)
+
+
+def _trainer(recipe: ContentRecipe, run: Path, devices: int | str, *, patience: int) -> pl.Trainer:
+    settings = recipe.csft
+    # Towers by name may have parameters that their pooled features do not use.
+    return make_trainer(run, settings.epochs, settings.optimisation, devices, patience=patience, unused=True)
+
+
+def _record(log: BehaviourLog, start: Path | None, bounds: Bounds, counts: dict[str, int]) -> ContentRecord:
+    return new_record(
+        stage="csft",
+        vector="fused",
+        log=log.digest,
+        log_name=log.name,
+        start="" if start is None else _digest(start),
+        until=bounds.until,
+        leave_last=bounds.leave_last,
+        samples=bounds.samples,
+        counts=counts,
+    )
 
 
 _Found = tuple[pl.LightningModule, list[DataLoader[Any]], dict[str, int]]

@@ -12,12 +12,12 @@ import torch
 
 from rapport_edge.atomic import write_atomically
 from rapport_training.interest.content.catalogue import Catalogue, read_catalogue, titles_of
-from rapport_training.interest.content.language import new_language_tower, save_language
+from rapport_training.interest.content.language import new_language_tower
 from rapport_training.interest.content.network import ContentNetwork
 from rapport_training.interest.content.pretraining.catalogue_tokens import catalogue_tokens, tokenizer_for
 from rapport_training.interest.content.pretraining.module import PretrainingModule
 from rapport_training.interest.content.recipe import ContentRecipe
-from rapport_training.interest.content.run import LANGUAGE, PREFIX, Vector, begin_run, checkpoint_of, new_record
+from rapport_training.interest.content.run import PREFIX, ContentRecord, begin_run, checkpoint_of, new_record
 from rapport_training.interest.content.training import make_trainer, row_loader
 from rapport_training.interest.content.vision import VisionTower
 from rapport_training.interest.data.log import BehaviourLog
@@ -56,7 +56,6 @@ def fit_pretraining(
     recipe = recipe if seed is None else msgspec.structs.replace(recipe, seed=seed)
     network, catalogue = plain_network(recipe, log)
     settings = recipe.pretraining
-    vector: Vector = "aligned" if settings.dma_epochs else "features"
     with owned(run):
         if not resume:
             discard(run)
@@ -66,22 +65,25 @@ def fit_pretraining(
         loader = row_loader(rows, settings.optimisation, recipe.seed, trainer, "items with picture and title")
         module = PretrainingModule(recipe, network, catalogue, len(loader))
         digest = _add_masked_image(module, log, catalogue, run, image_tokenizer)
-        record = new_record(
-            stage="pretraining",
-            vector=vector,
-            log=log.digest,
-            log_name=log.name,
-            image_tokenizer=digest,
-            counts=catalogue.left_out(),
-        )
-        begin_run(run, recipe, record)
-        save_language(network.language, run / LANGUAGE)
+        record = _record(recipe, log, digest, catalogue.left_out())
+        begin_run(run, recipe, record, network.language)
         if not is_finished(run):
             if settings.epochs:
                 train_in(run, trainer, module, loader)
             else:
                 _write_plain(network, run)
     return checkpoint_of(run, recipe, record)
+
+
+def _record(recipe: ContentRecipe, log: BehaviourLog, image_tokenizer: str, counts: dict[str, int]) -> ContentRecord:
+    return new_record(
+        stage="pretraining",
+        vector="aligned" if recipe.pretraining.dma_epochs else "features",
+        log=log.digest,
+        log_name=log.name,
+        image_tokenizer=image_tokenizer,
+        counts=counts,
+    )
 
 
 def _add_masked_image(
