@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,22 @@ _SCHEMA: Final = (
         closed REAL)""",
     "CREATE TABLE deliveries (consumer TEXT PRIMARY KEY NOT NULL, window INTEGER NOT NULL)",
 )
+
+
+class Place(NamedTuple):
+    """Where an item stands: its window, and its number there and in the table."""
+
+    window: int
+    number: int
+
+
+class Delivery(NamedTuple):
+    """k items for another centre: ids, (k, D) vectors and source hashes; `place` is that of the last of them."""
+
+    place: Place
+    ids: list[str]
+    vectors: NDArray[Any]
+    sources: list[str]
 
 
 class Authority:
@@ -166,18 +182,20 @@ class Authority:
             )
             return {item: self._decoded([vector], layout)[0] for item, vector in rows}
 
-    def window_items(
-        self, window: int, after: int, layout: CentreFormat
-    ) -> tuple[int, list[str], NDArray[Any], list[str]]:
-        """The next thousands of a window: (number to go on after, ids, vectors (k, D), sources); k is 0 at the end."""
+    def next_items(self, after: Place, until: int, layout: CentreFormat) -> Delivery:
+        """The next thousands of items, by windows, of the windows up to `until`; none at the end."""
         with translated(self.path):
+            # One condition on the pair (window, number) would look at a window from its beginning each time.
             rows = self._db.conn.execute(
-                "SELECT number, item_id, vector, source FROM items WHERE window = ? AND number > ? "
-                "ORDER BY number LIMIT ?",
-                [window, after, _BLOCK],
+                "SELECT window, number, item_id, vector, source FROM items WHERE window = :window AND number > :number "
+                "UNION ALL "
+                "SELECT window, number, item_id, vector, source FROM items WHERE window > :window AND window <= :until "
+                "ORDER BY window, number LIMIT :block",
+                {"window": after.window, "number": after.number, "until": until, "block": _BLOCK},
             ).fetchall()
-        numbers, ids, vectors, sources = zip(*rows, strict=True) if rows else ((after,), (), (), ())
-        return numbers[-1], list(ids), self._decoded(vectors, layout), list(sources)
+        windows, numbers, ids, vectors, sources = zip(*rows, strict=True) if rows else ((0,), (0,), (), (), ())
+        place = Place(windows[-1], numbers[-1]) if rows else after
+        return Delivery(place, list(ids), self._decoded(vectors, layout), list(sources))
 
     def keys_up_to(self, window: int) -> Words:
         """(n, 2) keys of all items of the windows up to this one, in the order of `vectors_up_to`."""

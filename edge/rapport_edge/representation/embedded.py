@@ -13,13 +13,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rapport_edge.atomic import sync_folder
 from rapport_edge.representation import publication
-from rapport_edge.representation.authority import Authority
+from rapport_edge.representation.authority import Authority, Delivery, Place
 from rapport_edge.representation.contract import (
     CentreFormat,
     RepresentationCentre,
@@ -101,16 +100,22 @@ class EmbeddedCentre(EmbeddedReader, RepresentationCentre):
         with self._lock:
             self._authority.mark_delivered(consumer, window)
 
-    def window_items(self, window: int) -> Iterator[tuple[list[str], NDArray[Any], list[str]]]:
-        """(ids, vectors (k, D), sources) of a window, some thousand at a time."""
-        after = 0
-        while True:
+    def newest_closed(self) -> int:
+        """The newest window that takes no more items; 0 for none. Windows are numbered without gaps."""
+        with self._lock:
+            return self._authority.newest_closed()
+
+    def deliveries(self, after: int, until: int) -> Iterator[Delivery]:
+        """Items of the windows after one and up to another, oldest window first, some thousand at a time."""
+        place = Place(after + 1, 0)
+        while place.window <= until:
             # Whoever takes the items may be slow; lookups must not wait for him.
             with self._lock:
-                after, ids, vectors, sources = self._authority.window_items(window, after, self._format)
-            if not ids:
+                delivery = self._authority.next_items(place, until, self._format)
+            if not delivery.ids:
                 return
-            yield ids, vectors, sources
+            yield delivery
+            place = delivery.place
 
     def close(self) -> None:
         """Closes the authority and lets others write."""

@@ -183,6 +183,43 @@ def test_large_windows_are_delivered_whole(tmp_path, monkeypatch):
     target.close()
 
 
+class Counting:
+    """A centre that counts what it is given, and dies when it has had enough."""
+
+    def __init__(self, centre, patience=1000):
+        self._centre, self.left, self.sizes = centre, patience, []
+        self.encoder, self.dimension = centre.encoder, centre.dimension
+        self.counts, self.publish = centre.counts, centre.publish
+
+    def put(self, ids, vectors, sources):
+        if self.left == 0:
+            raise Dies
+        self.left -= 1
+        self.sizes.append(len(ids))
+        self._centre.put(ids, vectors, sources)
+
+
+def test_many_small_windows_reach_a_new_consumer_in_few_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(authority, "_BLOCK", 8)
+    source, target = EmbeddedCentre(tmp_path / "a", LAYOUT), EmbeddedCentre(tmp_path / "b", LAYOUT)
+    ids = [str(number) for number in range(20)]
+    for number, item in enumerate(ids):
+        source.put([item, "popular"], np.full((2, 4), number), [item, item])
+        source.publish()
+    source.put(["open"], np.ones((1, 4)), ["1"])
+    died, alive = Counting(target, patience=2), Counting(target)
+    with pytest.raises(Dies):
+        forward(source, died, "b")
+    assert source.delivered("b") == 15  # the sixteenth window's only item was the last of the second batch
+    assert forward(source, alive, "b") == 5
+    assert (died.sizes, alive.sizes) == ([8, 8], [6])
+    assert (target.lookup([*ids, "popular"]).vectors[:, 0] == [*range(20), 19]).all()
+    assert not target.lookup(["open"]).found.any()
+    assert forward(source, target, "b") == 0
+    source.close()
+    target.close()
+
+
 def test_what_was_delivered_but_not_published_is_published_the_next_time(tmp_path, monkeypatch):
     source, target = EmbeddedCentre(tmp_path / "a", LAYOUT), EmbeddedCentre(tmp_path / "b", LAYOUT)
     source.put(["a"], np.ones((1, 4)), ["1"])

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from centres import LAYOUT
 
-from rapport_edge.representation import EmbeddedCentre, EmbeddedReader
+from rapport_edge.representation import EmbeddedCentre, EmbeddedReader, authority, forward
 from rapport_edge.representation.reader import AUTHORITY
 
 BATCH = 20
@@ -25,6 +27,7 @@ STEPS = (
     "authority_connection.py",
     "embedded.py",
     "publication.py",
+    "realtime.py",
     "table_file.py",
     "atomic.py",
     "store/connection.py",
@@ -46,7 +49,7 @@ def write(folder: Path, run: int, say: Callable[[str], None]) -> None:
     centre.close()
 
 
-def killed_at(folder: Path, run: int, call: int) -> tuple[list[str], bool]:
+def killed_at(work: Callable[[Callable[[str], None]], None], call: int) -> tuple[list[str], bool]:
     """What a process acknowledged that was killed at its n-th call of or return from this package's functions."""
     receiving, sending = os.pipe()
     process = os.fork()
@@ -64,7 +67,7 @@ def killed_at(folder: Path, run: int, call: int) -> tuple[list[str], bool]:
 
         try:
             sys.setprofile(hook)
-            write(folder, run, lambda line: os.write(sending, line.encode() + b"\n"))
+            work(lambda line: os.write(sending, line.encode() + b"\n"))
         finally:
             os._exit(0)
     os.close(sending)
@@ -103,7 +106,7 @@ def test_killed_at_every_few_calls(tmp_path):
     rng = random.Random(1)
     call = 1
     while not alive:
-        said, killed = killed_at(tmp_path, points + 1, call)
+        said, killed = killed_at(partial(write, tmp_path, points + 1), call)
         for line in said:
             what, *words = line.split()
             if what == "put":
@@ -115,6 +118,38 @@ def test_killed_at_every_few_calls(tmp_path):
         points, call = points + 1, call + rng.randint(2, 8)
     assert points > 60
     assert len(acknowledged) > 400
+
+
+@pytest.mark.slow
+def test_a_delivery_killed_at_every_few_calls_is_taken_in_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(authority, "_BLOCK", 4)
+    ids = [str(number) for number in range(15)]
+    with closing(EmbeddedCentre(tmp_path / "source", LAYOUT)) as source:
+        for item in ids:
+            source.put([item], [vector(item)], [item])
+            source.publish()
+        source.put(ids[:5], [vector(item) + 1 for item in ids[:5]], ids[:5])
+        source.publish()
+
+    def deliver(say: Callable[[str], None]) -> None:
+        with (
+            closing(EmbeddedCentre(tmp_path / "source", LAYOUT)) as source,
+            closing(EmbeddedCentre(target, LAYOUT)) as fleet,
+        ):
+            forward(source, fleet, target.name)
+
+    alive, call, rng = False, 1, random.Random(2)
+    while not alive:
+        target = tmp_path / f"fleet {call}"
+        alive = not killed_at(deliver, call)[1]
+        deliver(print)
+        with closing(EmbeddedReader(target)) as fleet:
+            rows = fleet.lookup(ids)
+            assert rows.found.all()
+            assert (rows.vectors == [vector(item) + (int(item) < 5) for item in ids]).all()
+            assert fleet.counts()[:2] == (len(ids), 0)
+        call += rng.randint(6, 16)
+    assert call > 100
 
 
 WRITER = """
