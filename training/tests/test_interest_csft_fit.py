@@ -22,6 +22,7 @@ from rapport_training.interest.content.csft.fit import fit_csft
 from rapport_training.interest.content.item_encoder import load_item_encoder
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.data.log import BehaviourLog
+from rapport_training.interest.embed import contents_of
 
 STYLES = 4
 
@@ -45,7 +46,7 @@ def tensors(run: Path) -> dict[str, torch.Tensor]:
 def test_pretraining_gives_both_modalities_aligned(pretrained: Path, log: BehaviourLog) -> None:
     encoder = load_item_encoder(pretrained)
     assert (encoder.vector, encoder.dimension) == ("aligned", 32)
-    assert encoder.embed(log.items()).shape == (64, 32)
+    assert encoder.embed(*contents_of(log.items())).shape == (64, 32)
     rows = (pretrained / "history.csv").read_text().splitlines()
     assert {"train/masked_image", "train/masked_language", "train/contrastive"} <= set(rows[0].split(","))
 
@@ -55,7 +56,7 @@ def test_what_users_like_comes_together(log: BehaviourLog, pretrained: Path, tmp
     fit_csft(recipe, log, tmp_path / "run", start=pretrained)
     encoder = load_item_encoder(tmp_path / "run")
     assert (encoder.vector, encoder.dimension) == ("fused", 16)
-    vectors = encoder.embed(items_table(200).slice(64, 120))  # items that no user met
+    vectors = encoder.embed(*contents_of(items_table(200).slice(64, 120)))  # items that no user met
     style = np.arange(120) % STYLES
     cosine = vectors @ vectors.T
     same = (style[:, None] == style[None]) & ~np.eye(120, dtype=bool)
@@ -104,7 +105,7 @@ def test_every_row_of_tables_4_and_5_trains_from_the_same_towers(
     csft: dict[str, object], log: BehaviourLog, pretrained: Path, tmp_path: Path
 ) -> None:
     fit_csft(recipe_of(csft={"epochs": 1, **csft}), log, tmp_path / "run", start=pretrained)
-    assert np.isfinite(load_item_encoder(tmp_path / "run").embed(log.items())).all()
+    assert np.isfinite(load_item_encoder(tmp_path / "run").embed(*contents_of(log.items()))).all()
 
 
 def test_other_towers_than_those_of_the_start_are_refused(log: BehaviourLog, pretrained: Path, tmp_path: Path) -> None:

@@ -13,14 +13,22 @@ from click.testing import CliRunner
 from content_log import recipe_of, write_content_log
 
 from rapport_edge.errors import SettingsError
-from rapport_edge.representation import CentreError, CentreFormat, EmbeddedCentre, OtherEncoderError, open_centre
+from rapport_edge.representation import (
+    CentreError,
+    CentreFormat,
+    EmbeddedCentre,
+    NewItem,
+    OtherEncoderError,
+    RealTimeInference,
+    open_centre,
+)
 from rapport_training.cli import main
 from rapport_training.interest.centre_content import CentreContent
 from rapport_training.interest.content.item_encoder import load_item_encoder
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.log_writer import About, write_log
-from rapport_training.interest.embed import EmbedCounts, embed_items, embed_log, sources_of
+from rapport_training.interest.embed import EmbedCounts, contents_of, embed_items, embed_log, sources_of
 from rapport_training.interest.embed_ray import Worker
 
 
@@ -39,7 +47,7 @@ def encoder(log: BehaviourLog, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def expected(log: BehaviourLog, encoder: Path) -> np.ndarray:
-    return load_item_encoder(encoder).embed(log.items())
+    return load_item_encoder(encoder).embed(*contents_of(log.items()))
 
 
 def ids_of(log: BehaviourLog) -> list[str]:
@@ -60,6 +68,17 @@ def test_every_item_is_embedded_once(log, encoder, expected, tmp_path):
     assert embed_log(log, encoder, tmp_path) == EmbedCounts(48, 0, 1)
 
 
+def test_items_that_appear_later_are_embedded_as_the_catalogue_was(log, encoder, expected, tmp_path):
+    loaded, items = load_item_encoder(encoder), log.items().to_pylist()
+    news = [NewItem(item["id"], item["title"], item["image"]) for item in items]
+    with closing(EmbeddedCentre(tmp_path, _layout(encoder))) as centre:
+        realtime = RealTimeInference(centre, loaded, window_items=1)
+        assert [realtime.add(news[:30]), realtime.add(news)] == [30, 18]
+        realtime.publish_due()
+    np.testing.assert_allclose(vectors_in(tmp_path, log), expected, atol=2e-6)
+    assert embed_log(log, encoder, tmp_path).embedded == 0
+
+
 class StopsAfter:
     """A real encoder whose process is interrupted."""
 
@@ -67,11 +86,11 @@ class StopsAfter:
         self._encoder, self._left = load_item_encoder(run), batches
         self.digest, self.dimension = self._encoder.digest, self._encoder.dimension
 
-    def embed(self, items):
+    def embed(self, titles, images):
         if self._left == 0:
             raise KeyboardInterrupt
         self._left -= 1
-        return self._encoder.embed(items)
+        return self._encoder.embed(titles, images)
 
 
 def long_log(folder: Path, title: str = "") -> BehaviourLog:

@@ -12,6 +12,7 @@ from rapport_edge.errors import SettingsError
 from rapport_training.interest.content.item_encoder import load_item_encoder
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.data.log import BehaviourLog
+from rapport_training.interest.embed import contents_of
 
 PLAIN = {"dda_epochs": 0, "dma_epochs": 0}
 
@@ -30,7 +31,7 @@ def plain(log: BehaviourLog, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_towers_before_any_training_give_both_features_side_by_side(plain: Path, log: BehaviourLog) -> None:
     encoder = load_item_encoder(plain)
-    vectors = encoder.embed(log.items())
+    vectors = encoder.embed(*contents_of(log.items()))
     assert encoder.vector == "features"
     assert encoder.dimension == 64 + 32
     assert vectors.shape == (48, 96)
@@ -40,7 +41,7 @@ def test_the_towers_before_any_training_give_both_features_side_by_side(plain: P
 def test_what_an_item_lacks_is_zero_and_counted(plain: Path) -> None:
     items = items_table(48)
     encoder = load_item_encoder(plain)
-    vectors = encoder.embed(items)
+    vectors = encoder.embed(*contents_of(items))
     image, text = vectors[:, :64], vectors[:, 64:]
     assert np.flatnonzero(~image.any(axis=1)).tolist() == [43, 45, 46, 47]
     assert np.flatnonzero(~text.any(axis=1)).tolist() == [43, 44]
@@ -52,11 +53,11 @@ def test_what_an_item_lacks_is_zero_and_counted(plain: Path) -> None:
 def test_vectors_depend_neither_on_the_batch_nor_on_the_order(plain: Path) -> None:
     items = items_table(30)
     encoder = load_item_encoder(plain)
-    whole = encoder.embed(items)
-    np.testing.assert_allclose(encoder.embed(items, batch_size=7), whole, atol=2e-6)
-    np.testing.assert_array_equal(encoder.embed(items), whole)
+    whole = encoder.embed(*contents_of(items))
+    np.testing.assert_allclose(encoder.embed(*contents_of(items), batch_size=7), whole, atol=2e-6)
+    np.testing.assert_array_equal(encoder.embed(*contents_of(items)), whole)
     order = np.random.default_rng(0).permutation(30)
-    np.testing.assert_allclose(encoder.embed(items.take(order)), whole[order], atol=2e-6)
+    np.testing.assert_allclose(encoder.embed(*contents_of(items.take(order))), whole[order], atol=2e-6)
 
 
 def test_the_digest_is_of_the_weights(plain: Path, log: BehaviourLog, tmp_path: Path) -> None:
@@ -68,11 +69,9 @@ def test_the_digest_is_of_the_weights(plain: Path, log: BehaviourLog, tmp_path: 
     assert load_item_encoder(other).digest != digest
 
 
-def test_no_items_and_missing_columns(plain: Path) -> None:
+def test_no_items_have_no_vectors(plain: Path) -> None:
     encoder = load_item_encoder(plain)
-    assert encoder.embed(items_table(8).slice(0, 0)).shape == (0, encoder.dimension)
-    with pytest.raises(SettingsError, match="lack the column image"):
-        encoder.embed(items_table(8).select(["id", "title"]))
+    assert encoder.embed([], []).shape == (0, encoder.dimension)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

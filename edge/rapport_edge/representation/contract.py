@@ -60,6 +60,24 @@ class Counts(NamedTuple):
     version: int
 
 
+class Encoder(Protocol):
+    """What makes the vectors; `ItemEncoder` of `rapport_training` is one."""
+
+    @property
+    def digest(self) -> str:
+        """Names the model: equal digests, equal vectors."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Values per vector."""
+        ...
+
+    def embed(self, titles: Sequence[str], images: Sequence[bytes | None]) -> ArrayLike:
+        """(n, D) finite vectors of n items: titles, "" for none, and encoded pictures, None for none."""
+        ...
+
+
 class CentreReader(Protocol):
     """Reading: only the rows that are asked for travel."""
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from numpy.typing import ArrayLike
+import msgspec
 
-from rapport_edge.representation.contract import RepresentationCentre, source_hash
+from rapport_edge.representation.contract import Encoder, RepresentationCentre, check_same, source_hash
 from rapport_edge.representation.embedded import EmbeddedCentre
 from rapport_edge.representation.errors import CentreError
 
@@ -31,31 +31,32 @@ class NewItem(NamedTuple):
         return source_hash(self.title, self.image)
 
 
-#: (n, D) finite vectors of n items.
-Embed = Callable[[Sequence[NewItem]], ArrayLike]
-
-
 class RealTimeInference:
     """Embeds what is new and publishes in windows. Threads may share it.
 
     Args:
         centre: open for writing.
-        embed: the encoder whose digest the centre has.
+        encoder: that whose vectors the centre holds.
         window_items: publish after so many new items.
         window_seconds: or so long after the first of them.
         clock: seconds that never go back.
+
+    Raises:
+        OtherEncoderError: the centre holds another encoder's vectors.
+        CentreError: or ones of another dimension.
     """
 
     def __init__(
         self,
         centre: RepresentationCentre,
-        embed: Embed,
+        encoder: Encoder,
         *,
         window_items: int = 1000,
         window_seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._centre, self._embed, self._clock = centre, embed, clock
+        _check_encoder(centre, encoder)
+        self._centre, self._encoder, self._clock = centre, encoder, clock
         self._items, self._seconds = window_items, window_seconds
         self._lock = threading.Lock()
         self._waiting = centre.counts().pending
@@ -78,7 +79,8 @@ class RealTimeInference:
             new = [item for item, source in zip(items, known, strict=True) if item.source != source]
             if new:
                 ids, sources = [item.item_id for item in new], [item.source for item in new]
-                self._centre.put(ids, self._embed(new), sources)
+                vectors = self._encoder.embed([item.title for item in new], [item.image for item in new])
+                self._centre.put(ids, vectors, sources)
                 self._since = self._since if self._waiting else self._clock()
                 self._waiting += len(new)
             return len(new)
@@ -92,6 +94,11 @@ class RealTimeInference:
             version = self._centre.publish()
             self._waiting = 0
             return version
+
+
+def _check_encoder(centre: RepresentationCentre, encoder: Encoder) -> None:
+    layout = msgspec.structs.replace(centre.format, encoder=encoder.digest, dimension=encoder.dimension)
+    check_same("the centre", centre.format, encoder.digest, layout)
 
 
 def forward(source: EmbeddedCentre, target: RepresentationCentre, consumer: str) -> int:

@@ -13,6 +13,7 @@ from rapport_edge.representation import (
     CentreFormat,
     EmbeddedCentre,
     NewItem,
+    OtherEncoderError,
     RealTimeInference,
     authority,
     forward,
@@ -20,15 +21,31 @@ from rapport_edge.representation import (
 )
 
 
-class Encoder:
-    """Counts what it embeds."""
+class Lengths:
+    """An encoder whose vectors are the title's length; keeps the titles that it embedded."""
+
+    digest, dimension = LAYOUT.encoder, LAYOUT.dimension
 
     def __init__(self):
         self.seen = []
 
-    def __call__(self, items):
-        self.seen += [item.item_id for item in items]
-        return [np.full(4, float(len(item.title))) for item in items]
+    def embed(self, titles, images):
+        assert len(titles) == len(images)
+        self.seen += titles
+        return [np.full(4, float(len(title))) for title in titles]
+
+
+class Nonsense(Lengths):
+    def embed(self, titles, images):
+        return np.full((len(titles), 4), np.nan)
+
+
+class Other(Lengths):
+    digest = "bb"
+
+
+class Wider(Lengths):
+    dimension = 5
 
 
 class Clock:
@@ -43,19 +60,19 @@ def news(*ids: str, title: str = "title") -> list[NewItem]:
 
 
 def test_an_item_is_embedded_once_per_source(create):
-    centre, encoder = create(), Encoder()
+    centre, encoder = create(), Lengths()
     realtime = RealTimeInference(centre, encoder)
     assert realtime.add(news("a", "b")) == 2
-    assert centre.lookup(["a", "b"]).found.all()
+    assert centre.lookup(["a", "b"]).vectors.tolist() == [[5.0] * 4] * 2
     assert realtime.add(news("a", "b", "c")) == 1
     assert realtime.add(news("b", title="another")) == 1
     assert realtime.add([]) == 0
-    assert encoder.seen == ["a", "b", "c", "b"]
+    assert encoder.seen == ["title", "title", "title", "another"]
 
 
 def test_windows_close_when_full_or_old(tmp_path):
     centre, clock = EmbeddedCentre(tmp_path, LAYOUT), Clock()
-    realtime = RealTimeInference(centre, Encoder(), window_items=3, window_seconds=10.0, clock=clock)
+    realtime = RealTimeInference(centre, Lengths(), window_items=3, window_seconds=10.0, clock=clock)
     assert realtime.publish_due() is None
     clock.now = 100.0
     realtime.add(news("a"))
@@ -74,10 +91,10 @@ def test_windows_close_when_full_or_old(tmp_path):
 
 def test_what_waited_when_the_process_died_is_published_by_the_next(tmp_path):
     centre = EmbeddedCentre(tmp_path, LAYOUT)
-    RealTimeInference(centre, Encoder()).add(news("a"))
+    RealTimeInference(centre, Lengths()).add(news("a"))
     centre.close()
     centre, clock = EmbeddedCentre(tmp_path, LAYOUT), Clock()
-    realtime = RealTimeInference(centre, Encoder(), clock=clock)
+    realtime = RealTimeInference(centre, Lengths(), clock=clock)
     assert realtime.add(news("a")) == 0
     clock.now = 60.0
     assert realtime.publish_due() == 1
@@ -85,10 +102,18 @@ def test_what_waited_when_the_process_died_is_published_by_the_next(tmp_path):
 
 
 def test_an_encoder_that_makes_nonsense_adds_nothing(create):
-    realtime = RealTimeInference(create(), lambda items: np.full((len(items), 4), np.nan))
+    realtime = RealTimeInference(create(), Nonsense())
     with pytest.raises(CentreError, match="NaN"):
         realtime.add(news("a"))
     assert realtime.publish_due() is None
+
+
+def test_a_centre_of_another_encoder_is_refused(create):
+    centre = create()
+    with pytest.raises(OtherEncoderError, match=f"encoder {LAYOUT.encoder}, not of bb"):
+        RealTimeInference(centre, Other())
+    with pytest.raises(CentreError, match="vectors of 4 values in float32, not of 5"):
+        RealTimeInference(centre, Wider())
 
 
 def everything(centre) -> dict[str, float]:
@@ -98,7 +123,7 @@ def everything(centre) -> dict[str, float]:
 
 def test_windows_are_delivered_once_whatever_is_repeated(where, create, tmp_path):
     source, target = EmbeddedCentre(tmp_path / "source", LAYOUT), create()
-    realtime = RealTimeInference(source, Encoder(), window_items=1)
+    realtime = RealTimeInference(source, Lengths(), window_items=1)
     for batch in (news("a", "b"), news("c"), news("a", title="new")):
         realtime.add(batch)
         realtime.publish_due()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from rapport_edge.representation import (
     CentreError,
     CentreFormat,
+    Encoder,
     RepresentationCentre,
     open_centre,
     open_writer,
@@ -27,17 +28,6 @@ from rapport_training.interest.data.log import BehaviourLog
 COLUMNS: Final = ("id", "title", "image")
 
 Engine = Literal["local", "ray"]
-
-
-class Encoder(Protocol):
-    """What makes vectors; `content.item_encoder.ItemEncoder` is one."""
-
-    digest: str
-    dimension: int
-
-    def embed(self, items: pa.RecordBatch | pa.Table) -> NDArray[np.float32]:
-        """(n, D) finite vectors of n items with title and image."""
-        ...
 
 
 #: Makes the encoder, in this process or in a worker's.
@@ -125,10 +115,14 @@ def _storage_of(where: Path | str) -> Storage:
         return "float32"
 
 
+def contents_of(items: pa.RecordBatch | pa.Table) -> tuple[list[str], list[bytes | None]]:
+    """Titles, "" for none, and pictures, None for none."""
+    return [title or "" for title in items.column("title").to_pylist()], items.column("image").to_pylist()
+
+
 def sources_of(items: pa.RecordBatch | pa.Table) -> list[str]:
     """Source hashes of items."""
-    columns = (items.column("title").to_pylist(), items.column("image").to_pylist())
-    return [source_hash(title or "", image) for title, image in zip(*columns, strict=True)]
+    return [source_hash(title, image) for title, image in zip(*contents_of(items), strict=True)]
 
 
 def embed_here(log: BehaviourLog, encoder: Encoder, centre: RepresentationCentre) -> Iterator[tuple[int, Part]]:
@@ -137,8 +131,8 @@ def embed_here(log: BehaviourLog, encoder: Encoder, centre: RepresentationCentre
         ids, sources = batch.column("id").to_pylist(), sources_of(batch)
         known = centre.sources(ids)
         rows = [row for row, source in enumerate(sources) if known[row] != source]
-        vectors = encoder.embed(batch.take(pa.array(rows, pa.int64())))
-        yield len(ids), Part([ids[row] for row in rows], vectors, [sources[row] for row in rows])
+        vectors = encoder.embed(*contents_of(batch.take(pa.array(rows, pa.int64()))))
+        yield len(ids), Part([ids[row] for row in rows], np.asarray(vectors), [sources[row] for row in rows])
 
 
 def _embed_by_ray(log: BehaviourLog, load: Load, centre: RepresentationCentre) -> Iterator[tuple[int, Part]]:

@@ -19,7 +19,7 @@ from rapport_edge.errors import SettingsError
 from rapport_edge.representation import CentreError, RepresentationCentre
 from rapport_edge.representation.keys import words_of
 from rapport_training.interest.data.log import BehaviourLog
-from rapport_training.interest.embed import COLUMNS, Load, Part, sources_of
+from rapport_training.interest.embed import COLUMNS, Load, Part, contents_of, sources_of
 
 #: Items in one task.
 _BATCH: Final = 1000
@@ -52,8 +52,8 @@ class Worker:
         """id, source and vector of what the centre does not have."""
         ids, sources = items.column("id").to_pylist(), sources_of(items)
         new = np.flatnonzero(~_contains(self._known, _pairs(ids, sources)))
-        vectors = self._encoder.embed(items.take(pa.array(new)).combine_chunks())
-        flat = pa.array(vectors.reshape(-1))
+        vectors = self._encoder.embed(*contents_of(items.take(pa.array(new))))
+        flat = pa.array(np.asarray(vectors, np.float32).reshape(-1))
         columns = {
             "id": pa.array([ids[row] for row in new], pa.string()),
             "source": pa.array([sources[row] for row in new], pa.string()),

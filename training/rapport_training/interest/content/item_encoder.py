@@ -8,14 +8,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
-from rapport_edge.errors import SettingsError
 from rapport_training.interest.content.network import ContentNetwork
 from rapport_training.interest.content.pictures import BROKEN, decode_all
 from rapport_training.interest.content.recipe import ContentRecipe
@@ -52,30 +49,23 @@ class ItemEncoder:
         self.digest = _digest(network, recipe, vector)
         self.broken = self.without_image = self.without_title = 0
 
-    def embed(self, items: pa.Table | pa.RecordBatch, *, batch_size: int = 256, progress: bool = False) -> NDArray:
-        """Vectors of items.
+    def embed(
+        self, titles: Sequence[str], images: Sequence[bytes | None], *, batch_size: int = 256
+    ) -> NDArray[np.float32]:
+        """Vectors of n items.
 
         Args:
-            items: with the columns title ("" for none) and image (an encoded picture, null for none).
+            titles: "" for none.
+            images: encoded pictures, None for none.
             batch_size: items at a time.
-            progress: show a bar.
 
         Returns:
             (n, dimension) float32, in the order of the items.
-
-        Raises:
-            SettingsError: if a column is missing.
         """
-        missing = {"title", "image"} - set(items.schema.names)
-        if missing:
-            raise SettingsError(f"items to be embedded lack the column {', '.join(sorted(missing))}")
-        vectors = np.zeros((items.num_rows, self.dimension), np.float32)
-        with tqdm(total=items.num_rows, desc="embedding", unit="item", disable=None if progress else True) as bar:
-            for start in range(0, items.num_rows, batch_size):
-                part = items.slice(start, batch_size)
-                titles = [title or "" for title in part.column("title").to_pylist()]
-                vectors[start : start + len(titles)] = self._embed(titles, part.column("image").to_pylist())
-                bar.update(len(titles))
+        vectors = np.zeros((len(titles), self.dimension), np.float32)
+        for start in range(0, len(titles), batch_size):
+            part = slice(start, start + batch_size)
+            vectors[part] = self._embed(titles[part], images[part])
         return vectors
 
     @torch.inference_mode()
