@@ -16,15 +16,15 @@ class StepOrder:
         positions: (N,) int64, packed positions in this order.
         places: (N,) int64, where each packed position is in it.
         counts: rows that take part in each step.
-        last: (R,) int64, where the last behaviour of each row is, for the R rows that have any.
-        rows: (R,) int64, those rows.
+        rows: (R,) int64, the rows that have any, longest first.
+        last: (R,) int64, where the last behaviour of each of them is in it.
     """
 
     positions: Tensor
     places: Tensor
     counts: list[int]
-    last: Tensor
     rows: Tensor
+    last: Tensor
 
     @classmethod
     def of(cls, lengths: Tensor, starts: Tensor, width: int) -> StepOrder:
@@ -35,6 +35,6 @@ class StepOrder:
         positions = starts[longest_first][place] + step
         places = torch.empty_like(positions)
         places[positions] = torch.arange(len(positions), device=positions.device)
-        rows = torch.nonzero(lengths)[:, 0]
         counts = [count for count in torch.bincount(step, minlength=width).tolist() if count]
-        return cls(positions, places, counts, places[(starts + lengths - 1)[rows]], rows)
+        rows = longest_first[: counts[0] if counts else 0]
+        return cls(positions, places, counts, rows, places[(starts + lengths - 1)[rows]])

@@ -15,7 +15,9 @@ from torch.nn import functional as F
 
 from rapport_training.interest.ctr.normalisation import at_least_float32
 from rapport_training.interest.ctr.positions import Packed, Padded, Positions
-from rapport_training.interest.ctr.segments import Pick
+from rapport_training.interest.ctr.step_order import StepOrder
+
+aten = torch.ops.aten
 
 
 class AttentionalGru(nn.Module):
@@ -50,13 +52,9 @@ class AttentionalGru(nn.Module):
 
     def _packed(self, values: Tensor, attention: Tensor | None, at: Packed) -> tuple[Tensor, Tensor]:
         """All rows together."""
-        order = at.steps
-        inputs = Pick.apply(values, order.positions).t()
-        gates = torch.addmm(self.inputs.bias[:, None], self.inputs.weight, inputs)
-        weights = None if attention is None else Pick.apply(attention, order.positions)
-        states = _Steps.apply(gates, self.hidden.weight, self.hidden.bias, weights, order.counts).t().contiguous()
-        last = states.new_zeros(len(at.lengths), self.size).index_copy(0, order.rows, Pick.apply(states, order.last))
-        return Pick.apply(states, order.places), last
+        weights = self.inputs.weight, self.inputs.bias, self.hidden.weight, self.hidden.bias
+        states, last = _Recurrence.apply(values, attention, *weights, at.steps)
+        return states, last.new_zeros(len(at.lengths), self.size).index_copy(0, at.steps.rows, last)
 
     def _padded(self, values: Tensor, attention: Tensor | None, at: Padded) -> tuple[Tensor, Tensor]:
         """The same step by step, for exporters: as a scan, whose length need not be known."""
@@ -83,91 +81,104 @@ class AttentionalGru(nn.Module):
         return state, state.clone()
 
 
-class _Steps(torch.autograd.Function):
+class _Recurrence(torch.autograd.Function):
     """The recurrence, with its backward pass by hand: autograd would keep and walk a graph of 15 nodes a step.
 
-    Features come first and behaviours second, so that a gate of a step is long lines of memory and not many short ones.
+    Behaviours are in step order inside, so that a step is one piece of memory, and packed outside. A row of gates is
+    update, reset, candidate.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, attention: Tensor | None, counts: list[int]
-    ) -> Tensor:
-        """(3 H, N) gates of the inputs in step order -> (H, N) states."""
-        size, length = weight.shape[1], gates.shape[1]
-        hidden, both = torch.empty_like(gates), gates.new_empty(2 * size, length)
-        candidates, states = gates.new_empty(size, length), gates.new_empty(size, length)
-        state, offset = gates.new_zeros(size, counts[0] if counts else 0), bias[:, None]
-        # All views at once: slicing in the loop would take as long as computing in it.
-        views = (gates[: 2 * size], gates[2 * size :], hidden, hidden[: 2 * size], hidden[2 * size :])
-        views += (both, both[:size], both[size:], candidates, states)
-        weights = [None] * len(counts) if attention is None else attention.split(counts)
-        steps = zip(counts, weights, *(view.split(counts, dim=1) for view in views), strict=True)
-        for count, share, outer, outer_new, own, own_both, own_new, gate, update, reset, new, after in steps:
-            old = state.narrow(1, 0, count)
-            torch.addmm(offset, weight, old, out=own)
-            torch.add(outer, own_both, out=gate).sigmoid_()
-            _tanh(torch.addcmul(outer_new, reset, own_new, out=new))
-            state = torch.lerp(old, new, update if share is None else update * share, out=after)
-        ctx.save_for_backward(weight, attention, both, candidates, hidden, states)
-        ctx.counts = counts
-        return states
+    def forward(  # noqa: PLR0913 - autograd sees tensors alone
+        ctx: Any,
+        values: Tensor,
+        attention: Tensor | None,
+        input_weight: Tensor,
+        input_bias: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        order: StepOrder,
+    ) -> tuple[Tensor, Tensor]:
+        """P (H) and P -> the states P (H), and (R, H) the last one of the rows that have any, in `order.rows`."""
+        size = weight.shape[1]
+        inputs = values.index_select(0, order.positions)
+        shares = None if attention is None else attention.index_select(0, order.positions)[:, None]
+        # The candidate's own bias is behind the reset gate; the others can be added at once.
+        gates = torch.addmm(input_bias + F.pad(bias[: 2 * size], (0, size)), inputs, input_weight.t())
+        own, states = torch.empty_like(inputs), torch.empty_like(inputs)
+        _forward(gates, own, states, shares, weight, bias, order.counts)
+        ctx.save_for_backward(inputs, shares, input_weight, weight, gates, own, states)
+        ctx.order = order
+        return states.index_select(0, order.places), states.index_select(0, order.last)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """All that does not depend on the gradient of later steps is computed for all steps at once."""
-        weight, attention, both, candidates, hidden, states = ctx.saved_tensors
-        size = weight.shape[1]
-        before = _before(states, ctx.counts)
-        update, reset = both[:size], both[size:]
-        strength = update if attention is None else update * attention
-        change = candidates - before
-        by_candidate = torch.addcmul(strength, strength * candidates, candidates, value=-1)
+        inputs, shares, input_weight, weight, gates, own, states = ctx.saved_tensors
+        order, size = ctx.order, weight.shape[1]
+        before = _before(states, order.counts)
+        update, reset, candidate = gates.chunk(3, dim=1)
+        strength = update if shares is None else update * shares
+        change = candidate - before
+        by_candidate = aten.tanh_backward(strength, candidate)
         # What a state's gradient is multiplied with, for the gradients of the hidden part's three gates.
-        factors = torch.empty_like(hidden).unflatten(0, (3, size))
-        torch.mul(by_candidate, reset, out=factors[2])
-        torch.mul(factors[2] * hidden[2 * size :], 1 - reset, out=factors[1])
-        torch.mul(change * strength, 1 - update, out=factors[0])
-        of_states = gradients[0].clone(memory_format=torch.contiguous_format)
-        of_hidden = _back(of_states, factors, 1 - strength, weight, ctx.counts)
-        of_weight, of_bias = of_hidden @ before.t(), of_hidden.sum(dim=1)
-        of_attention = None if attention is None else (of_states * change * update).sum(dim=0)
+        factors = torch.empty_like(gates)
+        by_update, by_reset, by_own = factors.chunk(3, dim=1)
+        torch.mul(by_candidate, reset, out=by_own)
+        aten.sigmoid_backward.grad_input(by_candidate * own, reset, grad_input=by_reset)
+        aten.sigmoid_backward.grad_input(change if shares is None else change * shares, update, grad_input=by_update)
+        of_states = gradients[0].index_select(0, order.positions)
+        of_hidden = _backward(of_states, gradients[1], factors, 1 - strength, weight, order.counts)
+        of_weight, of_bias = of_hidden.t() @ before, of_hidden.sum(dim=0)
+        of_attention = None
+        if shares is not None:
+            of_attention = torch.linalg.vecdot(of_states * change, update).index_select(0, order.places)
         of_gates = of_hidden  # but for the candidate's, which the reset gate does not stand before
-        torch.mul(of_states, by_candidate, out=of_gates[2 * size :])
-        return of_gates, of_weight, of_bias, of_attention, None
+        of_candidate = torch.mul(of_states, by_candidate, out=of_gates[:, 2 * size :])
+        of_input_bias = torch.cat([of_bias[: 2 * size], of_candidate.sum(dim=0)])
+        of_values = (of_gates @ input_weight).index_select(0, order.places)
+        return of_values, of_attention, of_gates.t() @ inputs, of_input_bias, of_weight, of_bias, None
+
+
+def _forward(
+    gates: Tensor, own: Tensor, states: Tensor, shares: Tensor | None, weight: Tensor, bias: Tensor, counts: list[int]
+) -> None:
+    """Turns the inputs' (N, 3 H) gates into all of them; writes the candidates' own parts and the states (N, H)."""
+    size = weight.shape[1]
+    to_both, to_own = weight[: 2 * size].t(), weight[2 * size :].t()
+    state, offset = states.new_zeros(counts[0] if counts else 0, size), bias[2 * size :]
+    # All views at once: slicing in the loop would take as long as computing in it.
+    both, update, reset, candidate = gates[:, : 2 * size], *gates.chunk(3, dim=1)
+    views = (view.split(counts) for view in (both, update, reset, candidate, own, states))
+    weights = [None] * len(counts) if shares is None else shares.split(counts)
+    for count, share, gate, by, restart, new, hidden, after in zip(counts, weights, *views, strict=True):
+        old = state[:count]
+        gate.addmm_(old, to_both).sigmoid_()
+        torch.addmm(offset, old, to_own, out=hidden)
+        _tanh(new.addcmul_(restart, hidden))
+        state = torch.lerp(old, new, by if share is None else by * share, out=after)
 
 
 def _before(states: Tensor, counts: list[int]) -> Tensor:
-    """(H, N): the state that each step began with."""
-    before, start, end = torch.zeros_like(states), 0, 0
-    for place, count in enumerate(counts):
-        if place:
-            before[:, end : end + count] = states[:, start : start + count]
-            start = end
-        end += count
-    return before
+    """(N, H): the state that each step began with."""
+    first = states.new_zeros(counts[0] if counts else 0, states.shape[1])
+    return torch.cat([first, *(step[:count] for step, count in zip(states.split(counts), counts[1:], strict=False))])
 
 
-def _back(of_states: Tensor, factors: Tensor, keep: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
-    """The last step first. Adds to `of_states` what comes from later steps; returns (3 H, N), the hidden parts'."""
-    of_hidden, transposed = torch.empty_like(factors), weight.t()
-    flat = of_hidden.flatten(0, 1)
-    carried = of_states.new_zeros(len(of_states), counts[0] if counts else 0)
-    steps = zip(
-        counts,
-        of_states.split(counts, dim=1),
-        factors.split(counts, dim=2),
-        of_hidden.split(counts, dim=2),
-        flat.split(counts, dim=1),
-        keep.split(counts, dim=1),
-        strict=True,
-    )
-    for count, gradient, factor, hidden, hidden_rows, share in reversed(list(steps)):
-        later = carried.narrow(1, 0, count)
+def _backward(
+    of_states: Tensor, of_last: Tensor, factors: Tensor, keep: Tensor, weight: Tensor, counts: list[int]
+) -> Tensor:
+    """The last step first. Adds to `of_states` what comes from later steps; turns `factors` into gradients (N, 3 H)."""
+    carried = of_last.clone(memory_format=torch.contiguous_format)  # a row's stays as it is until the row's last step
+    update, reset, own = factors.chunk(3, dim=1)
+    views = [view.split(counts) for view in (of_states, factors, update, reset, own, keep)]
+    for count, gradient, hidden, *parts, share in reversed(list(zip(counts, *views, strict=True))):
+        later = carried[:count]
         gradient.add_(later)
-        torch.mul(gradient, factor, out=hidden)
-        torch.mul(gradient, share, out=later).addmm_(transposed, hidden_rows)
-    return flat
+        for part in parts:
+            part.mul_(gradient)
+        torch.mul(gradient, share, out=later).addmm_(hidden, weight)
+    return factors
 
 
 def _tanh(values: Tensor) -> Tensor:
