@@ -182,7 +182,7 @@ def test_missing_content_times_and_categories_are_refused() -> None:
     with pytest.raises(SettingsError, match="content"):
         model_of(recipe)(batch_of([2, 2], content=False))
     with pytest.raises(SettingsError, match="no times"):
-        model_of(recipe_of("bst-target"))(replace(batch_of([2, 2], content=False), age=None))
+        model_of(recipe_of("bst-layers"))(replace(batch_of([2, 2], content=False), age=None))
     with pytest.raises(SettingsError, match="evenly"):
         model_of(recipe_of("twin", heads=5))
     hard = CtrModel(recipe_of("sim-hard"), *_fields(), None)

@@ -14,12 +14,14 @@ from rapport_training.interest.batch import ContentRows
 from rapport_training.interest.ctr.behaviour_time import time_buckets
 from rapport_training.interest.ctr.content_interest import content_interest
 from rapport_training.interest.ctr.dropout import Dropout
+from rapport_training.interest.ctr.models.bst import Block, BstSettings
 from rapport_training.interest.ctr.models.gru import AttentionalGru
 from rapport_training.interest.ctr.models.interest import Behaviours
 from rapport_training.interest.ctr.models.twin import Twin, TwinSettings
 from rapport_training.interest.ctr.normalisation import Dice
 from rapport_training.interest.ctr.positions import Packed, Padded
 from rapport_training.interest.ctr.segments import Pick, Rows, Spread, WeightedSum
+from rapport_training.interest.ctr.token_sequence import token_sequence
 
 LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=6)
 
@@ -123,6 +125,20 @@ def test_content_interest_is_equation_7(distinct: int) -> None:
         alpha = F.cosine_similarity(vectors[item[row]][None], behaviours, dim=-1)
         torch.testing.assert_close(found.alpha[at.rows == row], alpha)
         torch.testing.assert_close(found.interest[row], (alpha[:, None] * behaviours).sum(dim=0))
+
+
+@settings(deadline=None, max_examples=25)
+@given(lengths=LENGTHS, padding=st.booleans())
+def test_a_block_for_the_target_alone_gives_what_the_whole_block_gives_it(lengths: list[int], padding: bool) -> None:
+    torch.manual_seed(7)
+    block = Block(6, BstSettings("order", 2, heads=2, layers=1, dropout=0.0, attention_dropout=0.0, pooling="target"))
+    at = packed(lengths)
+    history, target = torch.randn(len(at.rows), 6), torch.randn(len(lengths), 6)
+    if padding:
+        history, at = at.pad(history), Padded(torch.arange(at.width) < at.lengths[:, None])
+    sequence = token_sequence(at)
+    _, expected = sequence.split(block(sequence.join(history, target), sequence))
+    torch.testing.assert_close(block.of_target(history, target, at), expected)
 
 
 def test_twins_two_stages_agree() -> None:

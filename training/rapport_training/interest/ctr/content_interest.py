@@ -58,7 +58,7 @@ def content_interest_of_vectors(target: Tensor, history: Tensor, at: Padded) -> 
         history: (B or 1, L, D).
         at: where the behaviours lie.
     """
-    alpha = (F.normalize(history, dim=-1) @ F.normalize(target, dim=-1)[..., None])[..., 0]
+    alpha = at.products(F.normalize(target, dim=-1), F.normalize(history, dim=-1))
     return ContentInterest(at.pad(alpha), at.weighted(alpha, history))
 
 

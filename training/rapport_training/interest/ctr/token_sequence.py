@@ -26,12 +26,8 @@ class TokenSequence(Protocol):
         """T (F) -> T (G), by an attention within each row."""
         ...
 
-    def target(self, tokens: Tensor) -> Tensor:
-        """T (F) -> (B, F), the targets' tokens."""
-        ...
-
-    def mean(self, tokens: Tensor) -> Tensor:
-        """T (F) -> (B, F), over behaviours and target."""
+    def split(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What `join` has joined."""
         ...
 
 
@@ -51,7 +47,6 @@ class PackedTokens:
     GROUPS = 4
 
     def __init__(self, at: Packed) -> None:
-        self._at = at
         self._batch = len(at.lengths)
         shortest_first = torch.argsort(at.lengths, stable=True)
         tokens, self._masks = [], []
@@ -79,14 +74,10 @@ class PackedTokens:
         ]
         return Pick.apply(torch.cat(found), self._slot)
 
-    def target(self, tokens: Tensor) -> Tensor:
-        """The last B."""
-        return tokens[len(tokens) - self._batch :]
-
-    def mean(self, tokens: Tensor) -> Tensor:
-        """Sums by row."""
+    def split(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The targets are the last B."""
         history, target = tokens.split([len(tokens) - self._batch, self._batch])
-        return (self._at.total(history) + target) / (self._at.lengths + 1)[:, None]
+        return history, target
 
 
 class PaddedTokens:
@@ -103,14 +94,9 @@ class PaddedTokens:
         """One attention for all."""
         return attention(inputs, self._mask)
 
-    def target(self, tokens: Tensor) -> Tensor:
-        """The first of each row."""
-        return tokens[:, 0]
-
-    def mean(self, tokens: Tensor) -> Tensor:
-        """Without padding."""
-        whole = torch.where(self._mask[..., None], tokens, 0.0)
-        return whole.sum(dim=1) / self._mask.sum(dim=1)[:, None]
+    def split(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The target is the first of each row."""
+        return tokens[:, 1:], tokens[:, 0]
 
 
 class _ToSlots(torch.autograd.Function):

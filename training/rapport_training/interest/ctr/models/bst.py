@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rapport_training.interest.ctr.behaviour_time import BUCKETS, time_buckets
 from rapport_training.interest.ctr.dropout import Dropout
 from rapport_training.interest.ctr.models.interest import Answer, Behaviours
+from rapport_training.interest.ctr.positions import Positions
 from rapport_training.interest.ctr.token_sequence import TokenSequence, token_sequence
 
 
@@ -57,16 +59,24 @@ class Bst(nn.Module):
 
     def forward(self, behaviours: Behaviours) -> Answer:
         """(B, E')."""
-        sequence = token_sequence(behaviours.at)
         places = self.places(time_buckets(behaviours, self._settings.position))
         own = self.places.weight[0].expand(behaviours.target.shape[0], -1)
-        tokens = sequence.join(
-            torch.cat([behaviours.history, places.expand(*behaviours.history.shape[:-1], -1)], dim=-1),
-            torch.cat([behaviours.target, own], dim=-1),
-        )
-        for block in self.blocks:
-            tokens = block(tokens, sequence)
-        return sequence.target(tokens) if self._settings.pooling == "target" else sequence.mean(tokens), None
+        history = torch.cat([behaviours.history, places.expand(*behaviours.history.shape[:-1], -1)], dim=-1)
+        return self._pooled(history, torch.cat([behaviours.target, own], dim=-1), behaviours.at), None
+
+    def _pooled(self, history: Tensor, target: Tensor, at: Positions) -> Tensor:
+        """P (E') and (B, E') -> (B, E')."""
+        only_target = self._settings.pooling == "target"
+        whole = self.blocks[:-1] if only_target else self.blocks
+        if len(whole):
+            sequence = token_sequence(at)
+            tokens = sequence.join(history, target)
+            for block in whole:
+                tokens = block(tokens, sequence)
+            history, target = sequence.split(tokens)
+        if only_target:
+            return self.blocks[-1].of_target(history, target, at)
+        return (at.total(history) + target) / (at.lengths + 1)[:, None]
 
 
 class Block(nn.Module):
@@ -84,7 +94,26 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, sequence: TokenSequence) -> Tensor:
         """T (E') -> the same."""
-        attended = sequence.attend(self.inputs(tokens), self._attention)
+        return self._after(tokens, sequence.attend(self.inputs(tokens), self._attention))
+
+    def of_target(self, history: Tensor, target: Tensor, at: Positions) -> Tensor:
+        """P (E') and (B, E') -> (B, E'): what `forward` gives for the target alone.
+
+        Of the behaviours only keys and values are computed, which do not depend on the target: once for all
+        candidates that share a history.
+        """
+        size, heads = target.shape[-1], (self._heads, -1)
+        query, own_key, own_value = self.inputs(target).chunk(3, dim=-1)
+        keys, values = F.linear(history, self.inputs.weight[size:], self.inputs.bias[size:]).chunk(2, dim=-1)
+        query = query * (size // self._heads) ** -0.5
+        own_scores = torch.linalg.vecdot(query.unflatten(-1, heads), own_key.unflatten(-1, heads))
+        scores = at.products(query, keys, self._heads)
+        weights, own_weights = map(self.attention_dropout, at.softmax_with(scores, own_scores))
+        own = (own_value.unflatten(-1, heads) * own_weights[..., None]).flatten(-2)
+        return self._after(target, at.weighted(weights, values) + own)
+
+    def _after(self, tokens: Tensor, attended: Tensor) -> Tensor:
+        """What comes after attention."""
         tokens = self.norms[0](tokens + self.dropout(self.outputs(attended)))
         return self.norms[1](tokens + self.dropout(self.network(tokens)))
 

@@ -30,7 +30,7 @@ class Dien(nn.Module):
         at = behaviours.at
         interests, _ = self.extractor(behaviours.history, None, at)
         # Equation (5): a_t = softmax(h_t W e_a).
-        scores = torch.linalg.vecdot(interests, at.spread(behaviours.target @ self.attention.t()))
+        scores = at.products(behaviours.target @ self.attention.t(), interests)
         _, last = self.evolution(interests, at.softmax(scores), at)
         return last, next_behaviour(interests, behaviours) if self._auxiliary and self.training else None
 

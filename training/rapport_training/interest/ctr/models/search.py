@@ -24,16 +24,5 @@ class TargetAttention(nn.Module):
 
     def forward(self, target: Tensor, keys: Tensor, values: Tensor, at: Positions) -> Tensor:
         """(B, target), and keys and values of behaviours P (dimension) -> (B, dimension); 0 without behaviours."""
-        return pool(at.softmax(relevance(self.query(target), keys, self._heads, at)), values, at)
-
-
-def relevance(query: Tensor, key: Tensor, heads: int, at: Positions) -> Tensor:
-    """(B, D) and P (D) -> P (heads): products by head, scaled."""
-    product = key * at.spread(query)
-    return product.unflatten(-1, (heads, -1)).sum(dim=-1) * (query.shape[-1] // heads) ** -0.5
-
-
-def pool(weights: Tensor, values: Tensor, at: Positions) -> Tensor:
-    """P (heads) and P (D) -> (B, D): each head's weighted sum of its part of the values."""
-    parts = values.unflatten(-1, (weights.shape[-1], -1))
-    return at.total((parts * weights[..., None]).flatten(-2))
+        query = self.query(target) * (self.dimension // self._heads) ** -0.5
+        return at.weighted(at.softmax(at.products(query, keys, self._heads)), values)

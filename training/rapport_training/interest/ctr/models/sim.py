@@ -64,7 +64,7 @@ class Sim(nn.Module):
         recent, _ = self.short(Behaviours(behaviours.target, behaviours.at.take(behaviours.history, newest), at, None))
         return torch.cat([found, recent], dim=-1), auxiliary
 
-    def _general(self, behaviours: Behaviours) -> tuple[Positions, Tensor]:
+    def _general(self, behaviours: Behaviours) -> tuple[Positions, Tensor | None]:
         """The top k by equation (2): of the target's category, newest first, or by the product of embeddings."""
         with torch.no_grad():
             if self.soft is not None:
@@ -74,16 +74,12 @@ class Sim(nn.Module):
                 scores = torch.where(behaviours.same_category, -behaviours.at.recency.float(), -torch.inf)
             return behaviours.at.top(scores, self._settings.top_k)
 
-    def _exact(self, behaviours: Behaviours, at: Positions, chosen: Tensor) -> Tensor:
+    def _exact(self, behaviours: Behaviours, at: Positions, chosen: Tensor | None) -> Tensor:
         """Equations (5) to (7) over what the general search has chosen."""
-        everywhere, parts = behaviours.at, [behaviours.history, time_buckets(behaviours, self._settings.position)]
-        shared = all(everywhere.is_shared(part) for part in parts)
-        history, buckets = parts if shared else [everywhere.take(part, chosen) for part in parts]
-        inputs = torch.cat([history, self.times(buckets)], dim=-1)
-        keys, values = self.exact.key(inputs), self.exact.value(inputs)
-        if shared:
-            keys, values = everywhere.take(keys, chosen), everywhere.take(values, chosen)
-        return self.exact(behaviours.target, keys, values, at)
+        history = behaviours.at.take(behaviours.history, chosen)
+        times = self.times(behaviours.at.take(time_buckets(behaviours, self._settings.position), chosen))
+        inputs = torch.cat([history, times.expand(*history.shape[:-1], -1)], dim=-1)
+        return self.exact(behaviours.target, self.exact.key(inputs), self.exact.value(inputs), at)
 
 
 class SoftSearch(nn.Module):
@@ -99,7 +95,7 @@ class SoftSearch(nn.Module):
         """P, r."""
         # (W_b e) (W_a t) = e (W_b' W_a t): one product a row instead of one a behaviour.
         wanted = self.target(behaviours.target) @ self.behaviour.weight
-        return (behaviours.history * behaviours.at.spread(wanted)).sum(dim=-1)
+        return behaviours.at.products(wanted, behaviours.history)
 
     def auxiliary(self, behaviours: Behaviours) -> Auxiliary:
         """The click predicted from the sum of all behaviours weighted with r, equation (3), and the target."""

@@ -11,7 +11,6 @@ from torch import nn
 
 from rapport_training.interest.ctr.behaviour_time import BUCKETS, time_buckets
 from rapport_training.interest.ctr.models.interest import Answer, Behaviours
-from rapport_training.interest.ctr.models.search import pool, relevance
 
 
 @dataclass(frozen=True)
@@ -61,16 +60,14 @@ class Twin(nn.Module):
         """(B, E); 0 for empty histories."""
         at, heads = behaviours.at, self._settings.heads
         times = self.times(time_buckets(behaviours, self._settings.position))
-        alpha = relevance(self.query(behaviours.target), self.key(behaviours.history), heads, at)
-        alpha = alpha + self.project(times) * self.beta
         values = torch.cat([behaviours.history, times.expand(*behaviours.history.shape[:-1], -1)], dim=-1)
+        query = self.query(behaviours.target) * (self.dimension // heads) ** -0.5
+        bias, key = self.project(times)[..., 0], self.key(behaviours.history)
         found = []
-        for head, weight in enumerate(self.value.weight.chunk(heads)):
-            chosen_at, chosen = at.top(alpha[..., head], self._settings.top_k)
-            weights = chosen_at.softmax(at.take(alpha[..., head : head + 1], chosen))
-            if at.is_shared(values):
-                taken = at.take(values @ weight.t(), chosen)
-            else:
-                taken = at.take(values, chosen) @ weight.t()
-            found.append(pool(weights, taken, chosen_at))
+        parts = (query.chunk(heads, -1), key.chunk(heads, -1), self.beta, self.value.weight.chunk(heads))
+        for own_query, own_key, beta, weight in zip(*parts, strict=True):
+            alpha = at.products(own_query, own_key) + bias * beta
+            chosen_at, chosen = at.top(alpha, self._settings.top_k)
+            weights = chosen_at.softmax(at.take(alpha, chosen))
+            found.append(chosen_at.weighted(weights, at.take(values, chosen) @ weight.t()))
         return self.output(torch.cat(found, dim=-1)), None
