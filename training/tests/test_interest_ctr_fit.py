@@ -160,6 +160,11 @@ def test_shipped_recipes_say_what_the_paper_sets() -> None:
         ("{name: x, model: din, mim: {id: false, content: false, fusion: false}}", "must be on"),
         ("{name: x, model: din, batch_size: 4}", "at least 8"),
         ("{name: x, model: din, embeding_dim: 4}", "embeding_dim"),
+        ("{name: x, model: twin, auxiliary_weight: 1}", "twin has no auxiliary_weight, .* setting of dien and sim"),
+        ("{name: x, model: sim, search: hard, auxiliary_weight: 1}", "hard search learns nothing"),
+        ("{name: x, model: twin, search: hard}", "twin has no search"),
+        ("{name: x, model: din, position: age}", "din has no position, .* bst and sim and twin"),
+        ("{name: x, model: dien, pooling: target}", "dien has no pooling"),
     ],
 )
 def test_recipes_that_contradict_themselves_are_refused(text: str, problem: str, tmp_path: Path) -> None:

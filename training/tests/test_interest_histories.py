@@ -47,9 +47,8 @@ def test_nothing_of_the_event_or_after_it_is_in_its_history(
 ):
     folder = tmp_path_factory.mktemp("leak")
     log = write_events(folder / "log", events)
-    chosen = PrepareSettings(
-        protocol=protocol, shares=(0.5, 0.25, 0.25), negatives=negatives, history_kinds=history_kinds
-    )
+    shares = {"shares": (0.5, 0.25, 0.25)} if protocol == "time" else {}
+    chosen = PrepareSettings(protocol=protocol, negatives=negatives, history_kinds=history_kinds, **shares)
     try:
         prepared = prepare(log, chosen, folder / "prepared", part_events=part_events)
     except LogError as error:

@@ -28,6 +28,8 @@ from rapport_training.interest.data.settings import PrepareSettings
         (1, {}, "all 10 events of test are not liked"),
         (5, {"sample_kinds": ("purchase",)}, "no events of the kinds"),
         (5, {"shares": (0.9, 0.2, 0.1)}, "must be above 0 and add up to 1"),
+        (5, {"protocol": "leave-last-out", "shares": (0.7, 0.2, 0.1)}, "leave-last-out has no shares"),
+        (5, {"negatives_by": "popularity"}, "no negatives are drawn by popularity: say how many"),
     ],
 )
 def test_settings_that_do_not_suit_the_log_are_refused(tmp_path, stars, chosen, message):

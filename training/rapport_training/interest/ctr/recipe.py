@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -15,6 +15,14 @@ Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 CountOrNone = Annotated[int, msgspec.Meta(ge=0)]
 Model = Literal["average", "din", "dien", "bst", "sim", "twin"]
+
+#: Choices that only some models have. Of sizes, several models may share one list, so that unknown ones are let be.
+_CHOICES: Final[dict[str, tuple[Model, ...]]] = {
+    "pooling": ("bst",),
+    "search": ("sim",),
+    "position": ("bst", "sim", "twin"),
+    "auxiliary_weight": ("dien", "sim"),
+}
 
 #: Where the shipped recipes lie.
 FOLDER = RECIPES / "interest"
@@ -43,6 +51,9 @@ class Mim(_Part, frozen=True, kw_only=True):
 class CtrRecipe(_Part, frozen=True, kw_only=True):
     """Settings of `rapport-train interest fit`.
 
+    A choice that the model does not have is refused. Sizes that it does not have say nothing, so that models can share
+    a list of them.
+
     Attributes:
         model: the user-behaviour model.
         mim: false for the model alone, true for all of MIM's modules, or which of them.
@@ -60,7 +71,7 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
         short_length: newest behaviours that SIM's short-term model, DIEN, sees; 0 for none.
         position: what BST, SIM and TWIN know about when a behaviour was: its place in the order, or its age, which
             needs a log with times.
-        auxiliary_weight: of DIEN's auxiliary loss and of SIM's soft search's.
+        auxiliary_weight: of DIEN's auxiliary loss and of SIM's soft search's; others have none.
         history_length: the newest so many behaviours are read.
         use_user_id: whether the user's index is a feature; a robot meets users that were never trained.
         unknown_share: of samples whose target item, and of those whose user, is called unknown in training, so that the
@@ -137,11 +148,17 @@ def encode_ctr_recipe(recipe: CtrRecipe) -> bytes:
 
 def _contradiction(recipe: CtrRecipe) -> str:
     """What no single field's range can say; "" if all is well."""
+    plain = CtrRecipe(name=recipe.name, model=recipe.model)
+    for name, models in _CHOICES.items():
+        if recipe.model not in models and getattr(recipe, name) != getattr(plain, name):
+            return f"{recipe.model} has no {name}, which is a setting of {' and '.join(models)}: leave it out"
     modules = recipe.modules
     if not (modules.id or modules.content or modules.fusion):
         return "one of mim's modules id, content and fusion must be on"
     if recipe.model == "sim" and recipe.search == "soft" and recipe.auxiliary_weight == 0:
         return "SIM's soft search learns from its auxiliary loss alone: give auxiliary_weight, or say search: hard"
+    if recipe.search == "hard" and recipe.auxiliary_weight > 0:
+        return "SIM's hard search learns nothing, so it has no auxiliary loss: leave auxiliary_weight out"
     if recipe.batch_norm and recipe.batch_size < 8:
         return "batch normalisation needs a batch_size of at least 8"
     return ""

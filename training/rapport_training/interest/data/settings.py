@@ -20,7 +20,7 @@ class PrepareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         protocol: "time" parts all events at two points in time, as a service that is trained today and used tomorrow
             sees them. "leave-last-out" takes each user's last event for the test and the one before for validation:
             training then has events of other users that are later than a test event.
-        shares: of the samples for training, validation and test; for "time".
+        shares: of the samples for training, validation and test; for "time" alone.
         negatives: items sampled for each event that the user liked. 0: the log has negatives of its own.
         negatives_by: "uniform", or "popularity": in proportion to an item's events, so that popularity does not tell
             positives from negatives.
@@ -47,6 +47,12 @@ class PrepareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         """
         if self.protocol == "time" and not log.timed:
             raise SettingsError(f"{log.name} has an order, but no times: take the protocol leave-last-out")
+        if self.protocol == "leave-last-out" and self.shares != PrepareSettings().shares:
+            raise SettingsError(
+                f"leave-last-out has no shares, such as {self.shares}: two samples of a user do not train"
+            )
+        if self.negatives_by != "uniform" and not self.negatives:
+            raise SettingsError(f"no negatives are drawn by {self.negatives_by}: say how many, such as --negatives 4")
         if not (all(share > 0 for share in self.shares) and abs(sum(self.shares) - 1) <= 1e-6):
             raise SettingsError(f"shares {self.shares} must be above 0 and add up to 1")
 
