@@ -141,6 +141,9 @@ def test_commands_say_protocol_and_leakage(prepared: PreparedLog, tmp_path: Path
     assert said.exit_code == 0, said.output
     for part in ("AUC 0.", "GAUC", "log loss", prepared.protocol, "leakage check: labels shuffled"):
         assert part in said.output
+    unread = CliRunner().invoke(main, ["interest", "fit", "--recipe", str(recipe), "--centre", "somewhere", *files])
+    assert unread.exit_code == 2
+    assert "recipe cli has none of MIM's modules" in unread.output
     asked = CliRunner().invoke(main, ["interest", "fit", "--recipe", "fuxictr-dyn", *files])
     assert asked.exit_code == 2
     assert "fuxictr-din" in asked.output

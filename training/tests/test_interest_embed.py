@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import closing
 from functools import partial
@@ -23,7 +24,7 @@ from rapport_edge.representation import (
     open_centre,
 )
 from rapport_training.cli import main
-from rapport_training.interest.centre_content import CentreContent
+from rapport_training.interest.centre_content import CentreContent, content_of
 from rapport_training.interest.content.item_encoder import load_item_encoder
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
 from rapport_training.interest.data.log import BehaviourLog
@@ -193,6 +194,18 @@ def test_content_includes_what_is_not_published_yet_and_stays_as_it_began(log, e
     assert (unpublished.rows(np.array([2, 3, 1]))[:2] == vectors[[1, 0]]).all()
     assert (content.rows(np.array([2, 3, 4])) == vectors[[2, 1, 0]]).all()
     assert content.rows(np.array([], np.int64)).shape == (0, layout.dimension)
+
+
+def test_a_centre_is_open_no_longer_than_its_content_is_read(log, encoder, expected, tmp_path):
+    embed_log(log, encoder, tmp_path)
+    gc.disable()  # which would close it some day
+    try:
+        content = content_of(["", "", *ids_of(log)], tmp_path)
+        handles = [handle.readlink() for handle in Path("/proc/self/fd").iterdir() if handle.is_symlink()]
+        assert not [name for name in handles if str(name).startswith(str(tmp_path / "authority.db"))]
+    finally:
+        gc.enable()
+    np.testing.assert_allclose(content.rows(np.arange(2, 50)), expected, atol=2e-6)
 
 
 def test_a_log_that_is_none_is_refused(encoder, tmp_path):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rapport_edge.representation import CentreReader, EmbeddedReader, FrozenTable
+from rapport_edge.representation import CentreReader, EmbeddedReader, FrozenTable, open_centre
 from rapport_training.interest.batch import FIRST
 
 _log = logging.getLogger(__name__)
@@ -18,7 +20,8 @@ class CentreContent:
     """A `ContentTable` over a centre: ids are resolved once, then rows are gathered from its memory-mapped table.
 
     It keeps the version that it began with, so that all epochs see the same vectors. What no table holds, items that
-    are not published yet or a centre on a server, is read into memory.
+    are not published yet or a centre on a server, is read into memory. The centre itself is not asked again, and may be
+    closed.
 
     Attributes:
         dimension: D, length of an embedding.
@@ -63,3 +66,17 @@ class CentreContent:
             held = other >= 0
             vectors[held] = self._vectors[other[held]]
         return vectors
+
+
+def content_of(item_ids: Sequence[str], where: Path | str) -> CentreContent:
+    """The items' content of a centre, which is open no longer than that takes.
+
+    Args:
+        item_ids: see `CentreContent`.
+        where: a folder, or a Redis server.
+
+    Raises:
+        CentreError: there is no centre, or it is damaged.
+    """
+    with closing(open_centre(where)) as centre:
+        return CentreContent(item_ids, centre)

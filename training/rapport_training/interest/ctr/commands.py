@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rapport_training.interest.ctr.recipe import CtrRecipe
     from rapport_training.interest.data.content_table import ContentTable
     from rapport_training.interest.data.prepared import PreparedLog
 
@@ -34,7 +35,7 @@ def fit(
     from rapport_training.interest.data.prepared import PreparedLog
 
     settings, prepared = load_ctr_recipe(recipe), PreparedLog.open(data)
-    content = content_of(prepared, centre) if settings.uses_content else None
+    content = centre_content(settings, prepared, centre)
     checkpoint = fit_ctr(settings, prepared, run, content=content, seed=seed, resume=resume, devices=devices or "auto")
     click.echo(f"trained: {checkpoint}")
 
@@ -53,7 +54,7 @@ def evaluate(run: Path, data: Path, centre: str | None, split: str) -> None:
 
     model, recipe = load_ctr(run)
     prepared = PreparedLog.open(data)
-    content = content_of(prepared, centre) if recipe.uses_content else None
+    content = centre_content(recipe, prepared, centre)
     check_same_data(record_of(run), prepared, content)
     _, found = evaluate_ctr(model, prepared, split, content)  # type: ignore[arg-type]
     click.echo(f"{recipe.name} on {prepared.name}, {split} ({found.n:,} samples); protocol: {prepared.protocol}")
@@ -61,16 +62,19 @@ def evaluate(run: Path, data: Path, centre: str | None, split: str) -> None:
     click.echo(leakage_report(prepared).line())
 
 
-def content_of(prepared: PreparedLog, centre: str | None) -> ContentTable:
-    """The centre's table for these items.
+def centre_content(recipe: CtrRecipe, prepared: PreparedLog, centre: str | None) -> ContentTable | None:
+    """The centre's vectors of these items; None for a recipe without MIM's modules.
 
     Raises:
-        SettingsError: if none is named.
+        SettingsError: if there is no centre for a recipe that needs it, or one for a recipe that would not read it.
     """
     from rapport_edge.errors import SettingsError
-    from rapport_edge.representation import open_centre
-    from rapport_training.interest.centre_content import CentreContent
+    from rapport_training.interest.centre_content import content_of
 
+    if not recipe.uses_content:
+        if centre is not None:
+            raise SettingsError(f"recipe {recipe.name} has none of MIM's modules (mim): it would not read the --centre")
+        return None
     if centre is None:
         raise SettingsError("the recipe has MIM's modules, which need the items' content: name a --centre")
-    return CentreContent(prepared.item_ids, open_centre(centre if "://" in centre else Path(centre)))
+    return content_of(prepared.item_ids, centre)

@@ -24,7 +24,7 @@ def export(
 ) -> None:
     """Writes a run's interest-ranker bundle, whose scores are held against those of training."""
     from rapport_edge.bundle.writer import check_place
-    from rapport_training.interest.ctr.commands import content_of
+    from rapport_training.interest.ctr.commands import centre_content
     from rapport_training.interest.ctr.run import check_same_data, load_ctr, record_of
     from rapport_training.interest.data.log import BehaviourLog
     from rapport_training.interest.data.prepared import PreparedLog
@@ -36,7 +36,7 @@ def export(
     check_place(out, overwrite)
     model, recipe = load_ctr(run)
     prepared = PreparedLog.open(data)
-    content = content_of(prepared, centre) if recipe.uses_content else None
+    content = centre_content(recipe, prepared, centre)
     check_same_data(record_of(run), prepared, content)
     log = None if log_path is None else BehaviourLog.open(log_path)
     facts = CardFacts(options["name"] or recipe.name, options["version"], licence_of(prepared, log))

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rapport_edge.atomic import write_atomically
-from rapport_edge.representation import open_centre
 from rapport_training.interest.batch import Batch
-from rapport_training.interest.centre_content import CentreContent
+from rapport_training.interest.centre_content import content_of
 from rapport_training.interest.content.catalogue import Catalogue, read_catalogue
 from rapport_training.interest.content.item_encoder import ItemEncoder, load_item_encoder
 from rapport_training.interest.ctr.ctr_model import CtrModel
@@ -36,8 +35,7 @@ def measure(question: CostQuestion) -> CostAnswer:
     """Takes a batch, builds the model and does the step."""
     recipe = msgspec.convert(question.recipe, CtrRecipe)
     prepared = PreparedLog.open(Path(question.prepared))
-    centre = open_centre(Path(question.centre))
-    content = CentreContent(prepared.item_ids, centre)
+    content = content_of(prepared.item_ids, Path(question.centre))
     batch = next(
         batches(
             prepared,

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rapport_edge.errors import SettingsError
-from rapport_edge.representation import open_centre
 from rapport_training.commit import current_commit
-from rapport_training.interest.centre_content import CentreContent
+from rapport_training.interest.centre_content import content_of
 from rapport_training.interest.content.csft.bounds import bounds_of
 from rapport_training.interest.content.csft.fit import fit_csft
 from rapport_training.interest.content.pretraining.fit import fit_pretraining
@@ -75,7 +74,7 @@ class Trainings:
     def content(self, job: EncoderJob) -> ContentTable:
         """Embeddings by item index."""
         prepared = self.logs[job.log].prepared
-        return CentreContent(prepared.item_ids, open_centre(self.centre_folder(job)))
+        return content_of(prepared.item_ids, self.centre_folder(job))
 
     def train_ctr(self, job: CtrJob) -> CtrResult:
         """Trains a click-through-rate model and tests it.
