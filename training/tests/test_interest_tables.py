@@ -158,6 +158,7 @@ def test_costs_are_relative_to_base(tmp_path: Path) -> None:
     assert table.rows[1][5:7] == ["3.0", "+0.50"]
     assert table.rows[0][3:5] == [MISSING, MISSING]
     assert any("20 different items" in note and "2.0 times" in note for note in table.notes)
+    assert any("score the padding" in note for note in table.notes)
 
 
 def test_pace_takes_the_nearest_kind() -> None:

@@ -181,12 +181,15 @@ def _cost_notes(record: Record, device: str) -> list[str]:
 
 
 def _shared(costs: Sequence[CostRecord]) -> list[str]:
-    """How many encodings a batch shares, without which GFLOPs per sample say little."""
+    """How many encodings a batch shares, without which GFLOPs per sample say little; and how it is scored."""
     one = next((row.train for row in costs if row.train is not None and row.train.items), None)
     if one is None:
         return []
     return [
         f"A step has {one.batch_size} samples with {one.places:,} places of items in targets and histories, "
         f"{one.items:,} different items; without the representation centre each of these is encoded once a step. "
-        f"Encoding every place would cost {one.places / one.items:.1f} times as much."
+        f"Encoding every place would cost {one.places / one.items:.1f} times as much.",
+        "Rows that encode items in the step score the padding of the histories, too, as an exported model does; Base "
+        "and the row with the representation centre leave it out, as trainings do. So a part of the difference, small "
+        "beside an encoder's, is padding.",
     ]
