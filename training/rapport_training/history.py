@@ -59,11 +59,6 @@ class History(Callback):
         if trainer.is_global_zero:
             self._write_curves()
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Draws what there is after Ctrl-C; any other error is to be seen as it is."""
-        if trainer.is_global_zero and isinstance(exception, KeyboardInterrupt):
-            self._write_curves()
-
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {"rows": self.rows}

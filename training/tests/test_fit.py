@@ -110,7 +110,7 @@ def test_ctrl_c_stops_with_a_sentence_and_keeps_the_last_epoch(
         # Python drops a KeyboardInterrupt that arrives inside of a destructor; a person would press again.
         process.send_signal(signal.SIGINT)
         try:
-            errors = process.communicate(timeout=8)[1]
+            errors = process.communicate(timeout=30)[1]
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
             errors = process.communicate()[1]
