@@ -22,6 +22,20 @@ def segment_sum(values: Tensor, starts: Tensor) -> Tensor:
     return F.embedding_bag(torch.arange(len(values), device=values.device), values, starts, mode="sum")
 
 
+def sorted_sum(values: Tensor, indexes: Tensor, size: int) -> Tensor:
+    """(N, F) -> (size, F): the sums of the values with equal indexes, in a fixed order. Not differentiable.
+
+    Args:
+        values: (N, F).
+        indexes: (N,) int64 below `size`.
+    """
+    if len(values) == 0:
+        return values.new_zeros(size, values.shape[1])
+    counts = torch.bincount(indexes, minlength=size)
+    order = torch.argsort(indexes, stable=True)
+    return F.embedding_bag(order, values, counts.cumsum(0) - counts, mode="sum")
+
+
 class Spread(torch.autograd.Function):
     """(B, F) -> (N, F): every behaviour gets its row's values."""
 
@@ -74,12 +88,9 @@ class Rows(torch.autograd.Function):
         """Sums what belongs to one row, in a fixed order."""
         (indexes,) = ctx.saved_tensors
         gradient = gradients[0].contiguous()
-        if len(indexes) == 0:
-            return gradient.new_zeros(ctx.size, gradient.shape[1]), None
-        counts = torch.bincount(indexes, minlength=ctx.size)
-        starts = counts.cumsum(0) - counts
-        order = torch.argsort(indexes, stable=True)
-        return F.embedding_bag(order, gradient, starts, mode="sum"), None
+        if gradient.device.type == "cpu":  # adds one after the other; a GPU adds whatever comes first
+            return gradient.new_zeros(ctx.size, gradient.shape[1]).index_add_(0, indexes, gradient), None
+        return sorted_sum(gradient, indexes, ctx.size), None
 
 
 class Pick(torch.autograd.Function):
