@@ -1,4 +1,4 @@
-"""Measures the first layer of equation (4) on the tensor fusion (3): to the letter, and in three exact other ways.
+"""Measures the first layer of equation (4) on the tensor fusion (3): to the letter, and in other exact ways.
 
     OMP_NUM_THREADS=1 python training/benchmarks/tensor_fusion.py
 
@@ -22,11 +22,10 @@ from rapport_training.interest.content.fusion import TensorFusion, literal_fusio
 Form = Callable[[Tensor, Tensor], Tensor]
 
 
-def forms(width: int, hidden: int, rows: int) -> tuple[dict[str, Form], list[Tensor]]:
+def forms(width: int, hidden: int) -> tuple[dict[str, Form], list[Tensor]]:
     """By name, and the parameters that they share."""
     torch.manual_seed(0)
-    fusion, blocks = TensorFusion(width, width, hidden), TensorFusion(width, width, hidden, rows_at_a_time=rows)
-    blocks.load_state_dict(fusion.state_dict())
+    fusion = TensorFusion(width, width, hidden)
     weight = fusion.literal_weight().detach().requires_grad_()
 
     def appended(vectors: Tensor) -> Tensor:
@@ -37,9 +36,8 @@ def forms(width: int, hidden: int, rows: int) -> tuple[dict[str, Form], list[Ten
         "torch.bilinear": lambda a, b: F.bilinear(appended(a), appended(b), weight),
         "einsum": lambda a, b: torch.einsum("ni,hij,nj->nh", appended(a), weight, appended(b)),
         "TensorFusion": fusion,
-        f"TensorFusion, {rows} rows at a time": blocks,
     }
-    return found, [*fusion.parameters(), *blocks.parameters(), weight]
+    return found, [*fusion.parameters(), weight]
 
 
 def measure(form: Form, a: Tensor, b: Tensor, own: set[int]) -> tuple[float, float, int]:
@@ -63,13 +61,12 @@ def measure(form: Form, a: Tensor, b: Tensor, own: set[int]) -> tuple[float, flo
 @click.option("--items", default=512, show_default=True, help="n, distinct items of a batch.")
 @click.option("--sizes", default="64x128,64x32,256x64", show_default=True, help="Width and hidden units, WxH,...")
 @click.option("--rounds", default=7, show_default=True)
-@click.option("--rows", default=64, show_default=True, help="Of the last form.")
-def main(items: int, sizes: str, rounds: int, rows: int) -> None:
+def main(items: int, sizes: str, rounds: int) -> None:
     """Prints a table in Markdown."""
     click.echo("| n | d | hidden | form | forward ms | backward ms | MB kept | error |")
     click.echo("|---|---|---|---|---|---|---|---|")
     for width, hidden in (tuple(int(part) for part in size.split("x")) for size in sizes.split(",")):
-        found, parameters = forms(width, hidden, rows)
+        found, parameters = forms(width, hidden)
         a, b = (torch.randn(items, width, requires_grad=True) for _ in range(2))
         own = {tensor.untyped_storage().data_ptr() for tensor in (a, b, *parameters)}
         exact = found["literal (3), then W"](a, b).detach()

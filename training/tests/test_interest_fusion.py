@@ -13,12 +13,10 @@ WIDTH = st.integers(1, 9)
 
 
 @settings(max_examples=40, deadline=None)
-@given(n=st.integers(1, 7), p=WIDTH, q=WIDTH, hidden=WIDTH, rows=st.integers(0, 4), seed=st.integers(0, 99))
-def test_value_and_gradients_are_those_of_the_literal_form(
-    n: int, p: int, q: int, hidden: int, rows: int, seed: int
-) -> None:
+@given(n=st.integers(1, 7), p=WIDTH, q=WIDTH, hidden=WIDTH, seed=st.integers(0, 99))
+def test_value_and_gradients_are_those_of_the_literal_form(n: int, p: int, q: int, hidden: int, seed: int) -> None:
     torch.manual_seed(seed)
-    fusion = TensorFusion(p, q, hidden, rows_at_a_time=rows).double()
+    fusion = TensorFusion(p, q, hidden).double()
     a = torch.randn(n, p, dtype=torch.float64, requires_grad=True)
     b = torch.randn(n, q, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(n, hidden, dtype=torch.float64)
@@ -48,12 +46,3 @@ def test_what_is_kept_for_the_backward_pass_is_the_smaller_product(hidden: int, 
     with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
         fusion(a, b)
     assert max(size for size in sizes if size % 200 == 0) == kept
-
-
-def test_blocks_of_rows_keep_no_product() -> None:
-    sizes: list[int] = []
-    fusion = TensorFusion(32, 32, 64, rows_at_a_time=8)
-    a, b = torch.randn(200, 32, requires_grad=True), torch.randn(200, 32, requires_grad=True)
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
-        fusion(a, b)
-    assert max(sizes) < 8 * 32 * 32 or max(sizes) == fusion.core.numel()

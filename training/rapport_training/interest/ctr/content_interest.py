@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rapport_training.interest.batch import ContentRows
-from rapport_training.interest.ctr.positions import Packed, Padded, Positions
+from rapport_training.interest.ctr.positions import Packed, Padded
 
 #: Behaviours whose embeddings are read at a time: so many rows are in memory at once.
 _AT_ONCE = 16_384
@@ -60,11 +60,6 @@ def content_interest_of_vectors(target: Tensor, history: Tensor, at: Padded) -> 
     """
     alpha = at.products(F.normalize(target, dim=-1), F.normalize(history, dim=-1))
     return ContentInterest(at.pad(alpha), at.weighted(alpha, history))
-
-
-def similarity(alpha: Tensor, at: Positions) -> Tensor:
-    """(B, 2): the largest and the mean alpha of each row."""
-    return torch.stack([at.largest(alpha), at.mean(alpha[..., None])[:, 0]], dim=1)
 
 
 def _cosines(unit: Tensor, item: Tensor, history: Tensor, at: Packed) -> Tensor:

@@ -14,7 +14,6 @@ from rapport_training.interest.ctr.content_interest import (
     ContentInterest,
     content_interest,
     content_interest_of_vectors,
-    similarity,
 )
 from rapport_training.interest.ctr.deep import DeepNetwork, initialise
 from rapport_training.interest.ctr.embedding import FieldEmbeddings
@@ -90,7 +89,6 @@ class CtrModel(nn.Module):
             (0 if self.interest is None else int(self.interest.dimension))
             + modules.content * content_dim
             + modules.fusion * self.items.dimension
-            + modules.similarity * 2
         )
 
     def forward(self, batch: Batch) -> Tensor:
@@ -170,8 +168,6 @@ class CtrModel(nn.Module):
             parts.append(self._pooled(content.interest, at))
         if content is not None and modules.fusion:  # equation (8)
             parts.append(self._pooled(at.weighted(content.alpha, behaviours.history), at))
-        if content is not None and modules.similarity:
-            parts.append(similarity(content.alpha, at))
         rows = behaviours.target.shape[0]
         return self.deep(torch.cat([part.expand(rows, -1) for part in parts], dim=-1)), auxiliary
 

@@ -91,11 +91,6 @@ class Packed:
         """P (F) -> (B, F); 0 for rows without behaviours."""
         return self.total(values) / self.lengths.clamp(min=1)[:, None]
 
-    def largest(self, scores: Tensor) -> Tensor:
-        """P -> (B,): each row's largest; 0 for rows without behaviours. Not differentiable."""
-        found = self.pad(scores.detach(), -torch.inf).amax(dim=1)
-        return torch.where(self.lengths > 0, found, 0.0)
-
     def top(self, scores: Tensor, count: int) -> tuple[Packed, Tensor]:
         """The positions of each row's `count` largest scores, in their order; -inf is never among them.
 

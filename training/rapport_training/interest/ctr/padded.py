@@ -80,10 +80,6 @@ class Padded:
         """P (F) -> (B, F); 0 for rows without behaviours."""
         return self.total(values) / self.lengths.clamp(min=1)[:, None]
 
-    def largest(self, scores: Tensor) -> Tensor:
-        """P -> (B,): each row's largest; 0 for rows without behaviours."""
-        return torch.where(self.lengths > 0, self.pad(scores, torch.finfo(scores.dtype).min).amax(dim=1), 0.0)
-
     def top(self, scores: Tensor, count: int) -> tuple[Padded, None]:
         """The positions of each row's `count` largest scores, in their order; see `Packed.top`.
 

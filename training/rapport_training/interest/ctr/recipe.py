@@ -39,13 +39,11 @@ class Mim(_Part, frozen=True, kw_only=True):
         id: the base model's interest, equation (1).
         content: equation (7).
         fusion: equation (8).
-        similarity: also the largest and the mean of the alphas of (7), which the paper does not have.
     """
 
     id: bool = True
     content: bool = True
     fusion: bool = True
-    similarity: bool = False
 
 
 class CtrRecipe(_Part, frozen=True, kw_only=True):
@@ -66,7 +64,8 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
         attention_dropout: of BST's attention.
         heads, layers: of BST; heads of SIM's and TWIN's exact search units, too.
         pooling: how BST's outputs become one vector.
-        search: SIM's general search unit: by embedding ("soft") or by category ("hard").
+        search: SIM's general search unit: by embedding ("soft"), or by category ("hard"), which its authors serve
+            because it is cheaper.
         top_k: behaviours that SIM's and TWIN's general search units keep.
         short_length: newest behaviours that SIM's short-term model, DIEN, sees; 0 for none.
         position: what BST, SIM and TWIN know about when a behaviour was: its place in the order, or its age, which
@@ -75,7 +74,8 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
         history_length: the newest so many behaviours are read.
         use_user_id: whether the user's index is a feature; a robot meets users that were never trained.
         unknown_share: of samples whose target item, and of those whose user, is called unknown in training, so that the
-            unknown one's embedding means something. What the training split lacks is called unknown in any case.
+            unknown one's embedding means something: for a ranker that will meet items which training did not have.
+            What the training split lacks is called unknown in any case.
         lazy_rows_above: embedding tables of more rows are updated by `torch.optim.SparseAdam`, which touches only the
             rows of a batch; Adam would also move the others on by their momentum. 0: all are.
         learning_rate: Adam's.
@@ -127,8 +127,7 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
     @property
     def uses_content(self) -> bool:
         """Whether batches must have content."""
-        modules = self.modules
-        return modules.content or modules.fusion or modules.similarity
+        return self.modules.content or self.modules.fusion
 
 
 def load_ctr_recipe(name: Path | str) -> CtrRecipe:

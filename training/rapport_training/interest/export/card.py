@@ -101,7 +101,6 @@ def _mim(manifest: InterestRanker, recipe: CtrRecipe) -> str:
         return "Without content: items are known by their ids and fields."
     switched = {"ID interest": recipe.modules.id, "content interest": recipe.modules.content}
     switched["fusion interest"] = recipe.modules.fusion
-    switched["largest and mean similarity (not the paper's)"] = recipe.modules.similarity
     return _MIM.format(
         modules=", ".join(name for name, on in switched.items() if on),
         dimension=manifest.content.dimension,
