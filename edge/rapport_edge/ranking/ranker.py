@@ -20,13 +20,14 @@ from rapport_edge.ranking.content import ContentLookup, ContentSource
 from rapport_edge.ranking.history import ordered
 from rapport_edge.ranking.items import Event, Item, Nearest, RankedItem, RankingError
 from rapport_edge.ranking.reason import nearest_events, reason_of, shared_values
+from rapport_edge.ranking.rows import ItemRows
 from rapport_edge.ranking.tables import RankerTables, ranker_manifest
-from rapport_edge.ranking.vocabulary import row_of
+from rapport_edge.ranking.vocabulary import FIRST, row_of
 
 SECONDS_PER_DAY: Final = 86400.0
-#: Candidates of one run of the network. A person's history goes with each run; what a run computes of all pairs of
-#: candidate and event stays in the processor's cache, and a large catalogue needs no more memory than a small one.
-AT_ONCE: Final = 64
+#: Candidates of one run of the network. What depends on the person's history alone is computed in each run; a large
+#: catalogue needs no more memory than a small one.
+AT_ONCE: Final = 256
 #: Inputs with a row per candidate.
 OF_CANDIDATES: Final = ("items", "item_content")
 #: The user field that holds the id itself, where a model has it.
@@ -67,7 +68,7 @@ class InterestRanker:
             self._content = ContentLookup(manifest.content, (*sources, *own))
         elif sources:
             raise RankingError(f"the ranker of {bundle.path} knows no content, so a centre is of no use to it")
-        self._rows: dict[str, list[int]] = {}
+        self._rows = ItemRows(tables.items, tables.catalogue)
         self.network_seconds = 0.0
 
     @property
@@ -110,12 +111,7 @@ class InterestRanker:
         feeds = self._features(events, items, user or {}, time.time() if now is None else now)
         scores = self._scores(feeds, items)
         order = np.argsort(-scores, kind="stable")[:limit]
-        nearest = self._nearest(events, feeds, order)
-        shared = shared_values(events)
-        return [
-            self._ranked(rank, items[row], float(scores[row]), near, reason_of(items[row], near, shared, len(events)))
-            for rank, (row, near) in enumerate(zip(order, nearest, strict=True), start=1)
-        ]
+        return self._ranked(events, items, scores, feeds, order)
 
     def _once(self, candidates: Sequence[Item]) -> list[Item]:
         once: dict[str, Item] = {}
@@ -136,7 +132,10 @@ class InterestRanker:
     def _features(
         self, events: Sequence[Event], items: Sequence[Item], user: UserValues, now: float
     ) -> dict[str, NDArray[Any]]:
-        values: dict[str, NDArray[Any]] = {"items": self._values(items), "history": self._padded(self._values(events))}
+        values: dict[str, NDArray[Any]] = {
+            "items": self._rows.of(items),
+            "history": self._padded(self._rows.of(events)),
+        }
         if "user" in self._shapes:
             # Whoever has no id is somebody unknown, not nobody.
             values["user"] = np.asarray(row_of(self._tables.users, {USER: ("",), **user}), dtype=np.int64)
@@ -146,23 +145,6 @@ class InterestRanker:
             values["item_content"] = self._content.vectors(items)
             values["history_content"] = self._padded(self._content.vectors(events))
         return values
-
-    def _values(self, items: Sequence[Item]) -> NDArray[np.int64]:
-        rows = np.asarray([self._row(item) for item in items], dtype=np.int64)
-        return rows.reshape(len(items), sum(field.columns for field in self._tables.items))
-
-    def _row(self, item: Item) -> list[int]:
-        """The item's indexes; those of the catalogue's items are computed once."""
-        entry = self.catalogue.get(item.id)
-        if entry is None or item.fields is not entry.fields:
-            return self._new_row(item)
-        row = self._rows.get(item.id)
-        if row is None:
-            row = self._rows[item.id] = self._new_row(item)
-        return row
-
-    def _new_row(self, item: Item) -> list[int]:
-        return row_of(self._tables.items, {**item.fields, self._tables.items[0].name: (item.id,)})
 
     def _padded(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Zeros at the end, up to the graph's fixed length, or to one row, because no graph takes none."""
@@ -189,11 +171,30 @@ class InterestRanker:
             return [None] * len(order)
         return nearest_events(events, feeds["history_content"][: len(events)], feeds["item_content"][order])
 
-    def _ranked(self, rank: int, item: Item, score: float, nearest: Nearest | None, reason: str) -> RankedItem:
-        known = item.id in self._tables.items[0]
-        return RankedItem(
-            rank=rank, id=item.id, title=item.title, score=score, known=known, nearest=nearest, reason=reason
-        )
+    def _ranked(
+        self,
+        events: Sequence[Event],
+        items: Sequence[Item],
+        scores: FloatArray,
+        feeds: Mapping[str, NDArray[Any]],
+        order: NDArray[np.int64],
+    ) -> list[RankedItem]:
+        """The items at their places, with reasons: of those that are wanted alone."""
+        nearest, shared = self._nearest(events, feeds, order), shared_values(events)
+        known = (feeds["items"][order, 0] >= FIRST).tolist()
+        best = zip(order.tolist(), scores[order].tolist(), known, nearest, strict=True)
+        return [
+            RankedItem(
+                rank=rank,
+                id=items[row].id,
+                title=items[row].title,
+                score=score,
+                known=trained,
+                nearest=near,
+                reason=reason_of(items[row], near, shared, len(events)),
+            )
+            for rank, (row, score, trained, near) in enumerate(best, start=1)
+        ]
 
 
 def _parts(feeds: Mapping[str, NDArray[Any]], count: int) -> Iterator[dict[str, NDArray[Any]]]:
