@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -11,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from behaviour_logs import Event, write_events
+from click.testing import CliRunner
 from prepared_samples import RATINGS
 
 from rapport_edge.errors import SettingsError
+from rapport_training.cli import main
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.prepare import prepare
@@ -123,3 +126,24 @@ def test_a_disk_that_is_full_in_the_end_is_an_error_and_leaves_nothing(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "No space left on device [" in done.stdout
     assert done.stdout.rstrip().endswith("[]")
+
+
+KILLED = """
+import os, signal, sys
+from rapport_training.cli import main
+from rapport_training.interest.data.prepared_writer import PreparedWriter
+PreparedWriter.finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+def test_what_a_killed_command_left_is_removed_by_the_same_command(tmp_path):
+    log = write_events(tmp_path / "log", RATINGS)
+    command = ["interest", "prepare", "--log", str(log.path), "--out", str(tmp_path / "data" / "out")]
+    done = subprocess.run([sys.executable, "-c", KILLED, *command], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "data").iterdir()
+    assert (left / "out" / "sequence.npy").is_file()
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 0, again.output
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["out"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rapport_edge.atomic import sync_folder, write_synced
+from rapport_edge.atomic import replace_folder, scratch_beside, sync_folder, write_synced
 from rapport_edge.bundle.checks import file_name_problem
 from rapport_edge.bundle.loader import Bundle, read_bundle
 from rapport_edge.bundle.manifest import MANIFEST_NAME, BundleManifest, encode_manifest
@@ -48,15 +47,15 @@ def write_bundle(
             name, or the disk refuses.
     """
     folder = folder.absolute()
-    check_place(folder, overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-            built = Path(scratch) / folder.name
+        with scratch_beside(folder) as scratch:
+            check_place(folder, overwrite)
+            built = scratch / folder.name
             built.mkdir()
             _fill(built, manifest, files)
             _check_sensitive(read_bundle(built), sensitive)
-            _move_into_place(built, folder, Path(scratch) / "replaced")
+            replace_folder(built, folder)
     except OSError as error:
         raise BundleError(f"cannot write the bundle {folder}: {error}") from error
     return read_bundle(folder)
@@ -110,17 +109,3 @@ def _to_bytes(content: Content) -> bytes:
     else:
         np.savez(stream, allow_pickle=False, **content)
     return stream.getvalue()
-
-
-def _move_into_place(built: Path, folder: Path, replaced: Path) -> None:
-    """Renames `built` to `folder`; what was there goes to `replaced`, and comes back if the second rename fails."""
-    had_one = folder.exists()
-    if had_one:
-        folder.rename(replaced)
-    try:
-        built.rename(folder)
-    except OSError:
-        if had_one:
-            replaced.rename(folder)
-        raise
-    sync_folder(folder.parent)

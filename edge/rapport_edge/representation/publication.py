@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -121,8 +120,6 @@ def remove_old(folder: Path, version: int) -> None:
         if found < version - 1:
             path.unlink(missing_ok=True)
     scratch_path(folder).unlink(missing_ok=True)
-    for scratch in folder.glob(f".{CURRENT}.*"):
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def unreadable(path: Path, error: OSError) -> CentreError:

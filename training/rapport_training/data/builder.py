@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from rapport_edge.atomic import replace_folder, scratch_beside
 from rapport_edge.errors import SettingsError
 from rapport_edge.evaluation import DataSetError
 from rapport_training.data.about import About
@@ -119,15 +119,13 @@ def _describe(about: About, summary: Summary, folder: Path) -> None:
 @contextmanager
 def _new_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """A folder that takes its name when all of it is written."""
-    check_target(out, overwrite=overwrite)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-            folder = Path(scratch) / out.name
+        with scratch_beside(out) as scratch:
+            check_target(out, overwrite=overwrite)
+            folder = scratch / out.name
             folder.mkdir()
             yield folder
-            if out.exists():
-                out.rename(Path(scratch) / "replaced")
-            folder.rename(out)
+            replace_folder(folder, out)
     except OSError as error:
         raise DataSetError(f"cannot write the data set {out}: {error}") from error

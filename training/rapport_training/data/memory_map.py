@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rapport_edge.atomic import scratch_beside
 from rapport_edge.evaluation import DataSetError
 from rapport_training.data.schema import LABELS, SCHEMA
 
@@ -83,8 +83,8 @@ def _convert(source: Path, target: Path) -> None:
     schema = SCHEMA.with_metadata({_KEY: key, _DIGEST: digest.encode()})
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-            written = Path(scratch) / target.name
+        with scratch_beside(target) as scratch:
+            written = scratch / target.name
             with pa.OSFile(str(written), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
                 for batch in _batches(source, file):
                     writer.write_batch(batch.replace_schema_metadata(schema.metadata))

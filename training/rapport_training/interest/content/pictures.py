@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rapport_edge.alignment import resize_whole
-from rapport_edge.atomic import sync_folder
+from rapport_edge.atomic import scratch_beside, sync_folder
 from rapport_edge.errors import ImageError, SettingsError
 from rapport_edge.images.compressed import decode_compressed
 from rapport_training.data.memory_map import cache_folder
@@ -103,8 +102,8 @@ def _decode_into(folder: Path, log: BehaviourLog, size: int) -> Pictures:
     """Several processes may do this at once: each renames a whole file of its own, and all are equal."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{log.digest[:20]}-{size}.npy"
-    with tempfile.TemporaryDirectory(prefix=".pictures.", dir=folder) as scratch:
-        written = Path(scratch) / path.name
+    with scratch_beside(path) as scratch:
+        written = scratch / path.name
         pixels: Any = np.lib.format.open_memmap(written, "w+", np.uint8, (log.item_count, size, size, 3))
         with written.open("r+b") as file:  # a full disk is an error here, and a crash once the map is written to
             os.posix_fallocate(file.fileno(), 0, written.stat().st_size)

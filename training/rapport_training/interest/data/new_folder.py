@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rapport_edge.atomic import sync_folder
+from rapport_edge.atomic import replace_folder, scratch_beside, sync_folder
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.data.errors import LogError
 
@@ -44,30 +43,17 @@ def new_folder(out: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[
         LogError: if it cannot be written.
     """
     try:
-        check_target(out, names, overwrite=overwrite)
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-            folder = Path(scratch) / out.name
+        with scratch_beside(out) as scratch:
+            check_target(out, names, overwrite=overwrite)
+            folder = scratch / out.name
             folder.mkdir()
             yield folder
             _sync(folder)
             check_target(out, names, overwrite=overwrite)  # what came to lie there meanwhile
-            _replace(out, folder, Path(scratch) / "replaced")
-        sync_folder(out.parent)
+            replace_folder(folder, out)
     except OSError as error:
         raise LogError(f"cannot write {out}: {error}") from error
-
-
-def _replace(out: Path, folder: Path, replaced: Path) -> None:
-    """Two renames; what was there comes back if the second does not happen."""
-    if out.exists():
-        out.rename(replaced)
-    try:
-        folder.rename(out)
-    except BaseException:
-        if replaced.exists() and not out.exists():
-            replaced.rename(out)
-        raise
 
 
 def _sync(folder: Path) -> None:

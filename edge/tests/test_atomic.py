@@ -1,0 +1,129 @@
+"""What a killed process leaves behind goes with the next write to the same path, and nothing else does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rapport_edge import atomic
+from rapport_edge.atomic import replace_folder, scratch_beside, write_atomically
+
+#: Holds a scratch folder with something in it, says so, and waits.
+HOLDER = """
+import sys, time
+from pathlib import Path
+from rapport_edge.atomic import scratch_beside
+with scratch_beside(Path(sys.argv[1])) as scratch:
+    (scratch / "part").mkdir()
+    (scratch / "part" / "file").write_text("half")
+    print(scratch, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Another process that writes to tmp_path / "out", and its scratch folder."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process, Path(process.stdout.readline().strip())
+        process.kill()
+
+
+def hidden(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path, holder):
+    process, scratch = holder
+    process.kill()
+    process.wait()
+    assert (scratch / "part" / "file").read_text() == "half"
+    write_atomically(tmp_path / "another", b"x")
+    assert hidden(tmp_path) == [scratch.name]
+    write_atomically(tmp_path / "out", b"whole")
+    assert hidden(tmp_path) == []
+    assert (tmp_path / "out").read_bytes() == b"whole"
+
+
+def test_what_a_living_process_writes_to_is_let_be(tmp_path, holder):
+    _, scratch = holder
+    with scratch_beside(tmp_path / "out") as own:
+        assert hidden(tmp_path) == sorted([scratch.name, own.name])
+        with scratch_beside(tmp_path / "out"):  # of the same process, too
+            assert own.is_dir()
+    assert (scratch / "part" / "file").read_text() == "half"
+
+
+def test_files_of_others_are_let_be(tmp_path):
+    names = [".out.abcdefgh", ".out.backup.unfinished", ".out.v2.abcdefgh.unfinished", ".about.abcdefgh.unfinished"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    write_atomically(tmp_path / "out", b"x")
+    assert hidden(tmp_path) == sorted(names)
+
+
+def killed_in_between(path: Path) -> None:
+    """Replaces a folder in a process that is killed after the first of the two renames."""
+    process = os.fork()
+    if process == 0:  # never returns into the test
+        rename = Path.rename
+
+        def first_only(source: Path, target: Path) -> None:
+            rename(source, target)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Path.rename = first_only
+        try:
+            with scratch_beside(path) as scratch:
+                (scratch / "new").mkdir()
+                replace_folder(scratch / "new", path)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+def test_a_folder_whose_replacement_was_cut_off_comes_back(tmp_path):
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "old").touch()
+    killed_in_between(path)
+    assert not path.exists()
+    with scratch_beside(path) as scratch:
+        assert (path / "old").exists()
+        (scratch / "new").mkdir()
+        replace_folder(scratch / "new", path)
+    assert [found.name for found in tmp_path.rglob("*")] == ["out"]
+
+
+def test_a_scratch_folder_that_was_taken_for_a_leftover_is_made_again(tmp_path, monkeypatch):
+    real, taken = atomic._held, []
+
+    def late(scratch: Path) -> int:
+        if not taken:  # another process comes between making and holding it
+            taken.append(scratch)
+            atomic._remove_leftovers(tmp_path / "out")
+        return real(scratch)
+
+    monkeypatch.setattr(atomic, "_held", late)
+    with scratch_beside(tmp_path / "out") as scratch:
+        assert scratch.is_dir()
+        assert not taken[0].exists()
+
+
+def test_without_locks_nothing_is_removed(tmp_path, monkeypatch):
+    def unsupported(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(atomic.fcntl, "flock", unsupported)
+    left = tmp_path / ".out.abcdefgh.unfinished"
+    left.mkdir()
+    write_atomically(tmp_path / "out", b"x")
+    assert hidden(tmp_path) == [left.name]
