@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rapport_training.interest.ctr.ctr_model import CtrModel
+from rapport_training.interest.ctr.models.dien import Dien
 from rapport_training.interest.ctr.models.din import ActivationUnit
 from rapport_training.interest.ctr.normalisation import Dice
 from rapport_training.interest.ctr.positions import Positions
+from rapport_training.interest.export.recurrence import folded_dien
 
 
 class FoldedDice(nn.Module):
@@ -47,36 +48,49 @@ class FoldedDice(nn.Module):
 class FoldedActivationUnit(nn.Module):
     """DIN's activation unit of one hidden layer in an evaluated model, for one history and many targets.
 
-    Of Dice's two terms, alpha s is linear in s, and s in history, target and their product: the output's weights are
-    multiplied with the first layer's beforehand, and for each pair only the gated term remains.
+    For one target, the first layer is linear in the behaviour: its weights are made for each target, and products of
+    each behaviour with each target never are. It gives z, what the sigmoid of Dice sees, and by it s, which is linear
+    in z. Of Dice's two terms, alpha s is linear in the behaviour, too: one more weight for each target.
     """
 
     of_history: Tensor
     of_product: Tensor
-    of_target: Tensor
-    of_bias: Tensor
+    straight_history: Tensor
+    straight_product: Tensor
+    by_gated: Tensor
+    by_share: Tensor
 
     def __init__(self, unit: ActivationUnit) -> None:
         super().__init__()
         dice = FoldedDice(unit.layers[0])  # type: ignore[arg-type]
-        self.unit, self.dice, self.gated = unit, dice, nn.Linear(len(dice.alpha), 1)
         weight = unit.output.weight.detach()
-        with torch.no_grad():
-            self.gated.weight.copy_(weight * dice.rest)
-            self.gated.bias.copy_(unit.output.bias)
-        straight = weight * dice.alpha
-        self.register_buffer("of_history", straight @ unit.history.weight.detach())
-        self.register_buffer("of_product", straight @ unit.product.weight.detach())
-        self.register_buffer("of_target", straight @ unit.target.weight.detach())
-        self.register_buffer("of_bias", straight @ unit.target.bias.detach())
+        straight, gate = weight * dice.alpha, weight * dice.rest / dice.scale
+        parts = {part: getattr(unit, part).weight.detach() for part in ("history", "product", "target")}
+        bias = unit.target.bias.detach()
+        for part in ("history", "product"):
+            self.register_buffer(f"of_{part}", dice.scale[:, None] * parts[part])
+            self.register_buffer(f"straight_{part}", straight @ parts[part])
+        self.register_buffer("by_gated", gate)
+        self.register_buffer("by_share", -gate * dice.shift)
+        self.target = _linear(dice.scale[:, None] * parts["target"], dice.scale * bias + dice.shift)
+        self.straight_target = _linear(straight @ parts["target"], straight @ bias + unit.output.bias.detach())
 
     def forward(self, target: Tensor, history: Tensor, at: Positions) -> Tensor:
         """(B, E) and (1, L, E) -> (B, L)."""
-        first = self.unit.first(target, history, at)
-        gated = first * torch.sigmoid(first * self.dice.scale + self.dice.shift)
-        by_pair = target @ (history[0] * self.of_product).t()
-        alone = F.linear(history, self.of_history)[..., 0] + F.linear(target, self.of_target, self.of_bias)
-        return self.gated(gated)[..., 0] + by_pair + alone
+        behaviours = history[0].t()
+        z = (target[:, None] * self.of_product + self.of_history) @ behaviours + self.target(target)[..., None]
+        share = torch.sigmoid(z)
+        gated = (self.by_gated @ (z * share) + self.by_share @ share).squeeze(1)
+        straight = (target * self.straight_product + self.straight_history) @ behaviours
+        return gated + straight + self.straight_target(target)
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    return layer
 
 
 def folded(model: CtrModel) -> CtrModel:
@@ -84,13 +98,14 @@ def folded(model: CtrModel) -> CtrModel:
     copied = copy.deepcopy(model).cpu().eval()
     _replace(copied, lambda part: isinstance(part, ActivationUnit) and len(part.layers) == 1, FoldedActivationUnit)
     _replace(copied, lambda part: isinstance(part, Dice), FoldedDice)
+    _replace(copied, lambda part: isinstance(part, Dien), folded_dien)
     return copied
 
 
 def _replace(module: nn.Module, wanted: Callable[[nn.Module], bool], by: Callable[[Any], nn.Module]) -> None:
-    """Replaces parts of a module, in place; what a replacement holds is left alone."""
+    """Replaces parts of a module, in place."""
     for name, child in list(module.named_children()):
         if wanted(child):
             setattr(module, name, by(child))
-        elif not isinstance(child, FoldedActivationUnit):
+        else:
             _replace(child, wanted, by)

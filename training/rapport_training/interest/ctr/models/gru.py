@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
 from torch.nn import functional as F
 
 from rapport_training.interest.ctr.normalisation import at_least_float32
@@ -57,28 +56,19 @@ class AttentionalGru(nn.Module):
         return states, last.new_zeros(len(at.lengths), self.size).index_copy(0, at.steps.rows, last)
 
     def _padded(self, values: Tensor, attention: Tensor | None, at: Padded) -> tuple[Tensor, Tensor]:
-        """The same step by step, for exporters: as a scan, whose length need not be known."""
+        """The same step by step, to check others against; `export.recurrence` has what a graph computes."""
         gates = self.inputs(values).transpose(0, 1)
         keep = at.mask if attention is None else attention * at.mask
-        steps = gates, keep.t()[..., None].to(gates.dtype)
         state = gates.new_zeros(keep.shape[0], self.size)
-        if torch.compiler.is_exporting():
-            last, states = scan(self._step, state, steps, dim=0)
-            return states.transpose(0, 1), last
-        states = []
-        for now in zip(*steps, strict=True):
-            state, after = self._step(state, now)
-            states.append(after)
+        states = [state := self._step(state, *now) for now in zip(gates, keep.t()[..., None], strict=True)]
         return torch.stack(states, dim=1), state
 
-    def _step(self, state: Tensor, now: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Of a row's gates (B or 1, 3 H) and its attention or mask (B, 1): the new state, twice."""
-        gates, keep = now
+    def _step(self, state: Tensor, gates: Tensor, keep: Tensor) -> Tensor:
+        """Of a row's gates (B or 1, 3 H) and its attention or mask (B, 1): the new state."""
         update, reset, candidate = gates.chunk(3, dim=-1)
         hidden = F.linear(state, self.hidden.weight, self.hidden.bias).chunk(3, dim=-1)
         new = torch.tanh(candidate + torch.sigmoid(reset + hidden[1]) * hidden[2])
-        state = state + torch.sigmoid(update + hidden[0]) * keep * (new - state)
-        return state, state.clone()
+        return state + torch.sigmoid(update + hidden[0]) * keep * (new - state)
 
 
 class _Recurrence(torch.autograd.Function):
