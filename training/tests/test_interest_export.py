@@ -41,6 +41,7 @@ from rapport_training.interest.export.vocabulary import KeptIds
 FACTS = CardFacts("small-ranker", "1.2.3", "CC0-1.0", CtrMetrics(0.71, float("nan"), 0.6, 80), "Leakage check: none")
 MODELS = {name: {"mim": True} for name in ("dien", "bst", "sim", "twin")}  # and DIN in other tests
 MODELS["average"] = {"mim": True, "content_pooling": "mean"}
+MODELS["bst by mean"] = {"mim": True, "pooling": "mean"}
 MODELS["bst without itself"] = {"mim": Mim(id=False), "position": "age"}
 
 

@@ -63,7 +63,8 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
         attention_hidden: layers of DIN's activation unit, with Dice.
         attention_dropout: of BST's attention.
         heads, layers: of BST; heads of SIM's and TWIN's exact search units, too.
-        pooling: how BST's outputs become one vector.
+        pooling: how BST's outputs become one vector: the target's alone, or their mean, for which a ranking computes
+            the whole transformer once for each candidate.
         search: SIM's general search unit: by embedding ("soft"), or by category ("hard"), which its authors serve
             because it is cheaper.
         top_k: behaviours that SIM's and TWIN's general search units keep.
@@ -98,7 +99,7 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
     attention_dropout: Share = 0.0
     heads: Count = 4
     layers: Count = 1
-    pooling: Literal["mean", "target"] = "mean"
+    pooling: Literal["mean", "target"] = "target"
     search: Literal["soft", "hard"] = "soft"
     top_k: Count = 100
     short_length: CountOrNone = 0
