@@ -68,14 +68,18 @@ def ranked_message(ranked: RankedItem) -> msg.RankedItem:
 
 
 def candidate_item(message: msg.ContentItem) -> Item:
-    """What a ranker takes of a content item; without categories those of the bundle's catalogue hold.
+    """What a ranker takes of a content item: categories and language fill the item fields "category" and "language".
+
+    A bundle that has no such field does without. For fields that the message leaves empty or does not have, those of
+    the bundle's catalogue hold.
 
     Raises:
         RankingError: for an item without id.
     """
     if not message.id:
         raise RankingError(f"an item has no id (its title is {message.title!r}); ids tell candidates apart")
-    fields = {"category": tuple(message.categories)} if message.categories else {}
+    given = {"category": tuple(message.categories), "language": (message.language,) if message.language else ()}
+    fields = {name: values for name, values in given.items() if values}
     return Item(id=message.id, title=message.title, fields=fields)
 
 

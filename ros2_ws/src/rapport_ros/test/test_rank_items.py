@@ -15,6 +15,7 @@ from tiny_ranker import write_ranker
 from rapport_edge.store import ProfileReader
 from rapport_msgs import srv
 from rapport_msgs.msg import ContentItem, Interaction, UserProfile
+from rapport_ros.profile_messages import candidate_item
 from rapport_ros.qos import RESULTS
 
 pytestmark = pytest.mark.live
@@ -94,6 +95,12 @@ def test_without_consent_nothing_is_stored_and_the_ranking_is_nobodys(house: Lis
     assert "consent is unknown" in answer.message
     assert [item.item_id for item in answer.items] == ["bread", "soup", "planets", "stars", "new"]
     assert {item.reason for item in answer.items} == {""}
+
+
+def test_categories_and_language_fill_the_fields_of_these_names() -> None:
+    item = candidate_item(ContentItem(id="a", title="A", categories=["astronomy", "news"], language="en"))
+    assert item.fields == {"category": ("astronomy", "news"), "language": ("en",)}
+    assert candidate_item(ContentItem(id="a")).fields == {}
 
 
 def test_who_withdraws_is_nobody_again(house: Listener) -> None:
