@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -24,10 +25,13 @@ class RankSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         bundle_path: folder of an interest-ranker bundle; "", the default: no items are ranked.
         centre: a representation centre that knows items which the bundle does not: a folder, or redis://...; "" for
             none.
+        suggestions: items that a profile suggests; the catalogue is ranked for a person in view, or asked for, when
+            their behaviour has changed. 0: none.
     """
 
     bundle_path: str = ""
     centre: str = ""
+    suggestions: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from rapport_edge.profiles.person_records import PersonRecords
 from rapport_edge.profiles.persons_in_view import PersonsInView
 from rapport_edge.profiles.profile import Profile, assemble
 from rapport_edge.profiles.store_calls import StoreCalls
+from rapport_edge.profiles.suggestions import Suggestions
 from rapport_edge.store import REFUSALS, Consent, EventKind, ProfileEvent, ProfileStore
 
 Seconds = Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)]
@@ -46,6 +47,7 @@ class PersonManager(PersonsInView):
         settings: see there.
         recogniser_digest: views of this face recogniser may name persons; None where nobody is to be recognised.
         clock: monotonic seconds.
+        suggestions: what profiles suggest; None for nothing.
 
     Attributes:
         store_calls: how the store fares.
@@ -58,11 +60,13 @@ class PersonManager(PersonsInView):
         settings: PersonSettings,
         recogniser_digest: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        suggestions: Suggestions | None = None,
     ) -> None:
         self.store_calls = StoreCalls(settings.retry_interval, clock)
         records = PersonRecords(store, self.store_calls, identities.is_own)
         super().__init__(records, identities, recogniser_digest, clock)
         self._settings = settings
+        self._suggestions = suggestions
         self._given_out: dict[str, float] = {}
 
     def tick(self) -> None:
@@ -97,12 +101,17 @@ class PersonManager(PersonsInView):
         face = self._faces.get(face_id)
         if face is not None and face.unsaved and face.estimate is not None:
             record = with_estimate(record, face.estimate)
-        return assemble(record, face_id)
+        return assemble(record, face_id, () if self._suggestions is None else self._suggestions.of(record))
 
     def profile_of_face(self, face_id: str) -> Profile | None:
         """The profile of who is seen in a face; None when the face is not in view."""
         face = self._faces.get(face_id)
         return None if face is None or face.user_id is None else self.profile(face.user_id)
+
+    def behaved(self, user_id: str) -> None:
+        """What a person did was stored, which may change what their profile suggests."""
+        if self._suggestions is not None:
+            self._mark(user_id)
 
     def set_consent(self, user_id: str, consent: Consent, actor: str, evidence: str) -> Profile:
         """Records a decision and acts on it before it returns. Raises as `ProfileStore.set_consent`."""
@@ -138,6 +147,8 @@ class PersonManager(PersonsInView):
         if event.kind not in (EventKind.FORGOTTEN, EventKind.EXPIRED, EventKind.MERGED):
             return
         self._records.drop_copy(event.user_id)
+        if self._suggestions is not None:
+            self._suggestions.drop(event.user_id)
         self._given_out.pop(event.user_id, None)
         self._changed.discard(event.user_id)
         if event.kind is EventKind.FORGOTTEN:

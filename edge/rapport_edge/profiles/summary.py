@@ -73,7 +73,7 @@ def _preferences(preferences: Sequence[PreferenceRecord]) -> list[str]:
 
 
 def _suggestions(profile: Profile) -> list[str]:
-    titles = [_phrase(item.title) for item in profile.suggestions[:MAX_SUGGESTIONS]]
+    titles = [_phrase(item.title or item.item_id) for item in profile.suggestions[:MAX_SUGGESTIONS]]
     return [f"Could be offered {_joined(titles)}."] if titles else []
 
 

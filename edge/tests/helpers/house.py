@@ -10,8 +10,10 @@ import numpy as np
 from rapport_edge.faces import AgeEstimate, AttributeEstimate, DemographicEstimate, FloatArray
 from rapport_edge.profiles.evidence import IdentityView
 from rapport_edge.profiles.identity import IdentityMap, IdentitySettings
+from rapport_edge.profiles.item_ranking import ItemRanking
 from rapport_edge.profiles.person_manager import PersonManager, PersonSettings
 from rapport_edge.profiles.profile import Profile
+from rapport_edge.profiles.suggestions import suggestions_of
 from rapport_edge.store import ProfileEvent, ProfileStore, StoreSettings
 
 RECOGNISER = "r" * 64
@@ -25,14 +27,17 @@ class House:
         events: all events of the store, oldest first.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, ranking: ItemRanking | None = None, suggestions: int = 2) -> None:
         self.now = 1_700_000_000.0
         self.events: list[ProfileEvent] = []
         settings = StoreSettings(busy_timeout_s=0.05)
         self.store = ProfileStore(database, settings, lambda: self.now, self._on_event)
         numbers = count(1)
         identities = IdentityMap(IdentitySettings(agreeing_views=2), 0.55, lambda: f"person_{next(numbers)}")
-        self.people = PersonManager(self.store, identities, PersonSettings(), RECOGNISER, lambda: self.now)
+        offers = None if ranking is None else suggestions_of(self.store, ranking, suggestions, lambda: self.now)
+        self.people = PersonManager(
+            self.store, identities, PersonSettings(), RECOGNISER, lambda: self.now, suggestions=offers
+        )
 
     def _on_event(self, event: ProfileEvent) -> None:
         self.events.append(event)

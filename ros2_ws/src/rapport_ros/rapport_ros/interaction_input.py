@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
@@ -29,10 +29,18 @@ class InteractionInput:
         lock: held for each message.
         store: the profile store.
         drops: counts what is not stored, by reason.
+        stored: called with the id of each person whose behaviour was stored.
     """
 
-    def __init__(self, node: Node, lock: AbstractContextManager[Any], store: ProfileStore, drops: DropCounter) -> None:
-        self._node, self._lock, self._store, self._drops = node, lock, store, drops
+    def __init__(
+        self,
+        node: Node,
+        lock: AbstractContextManager[Any],
+        store: ProfileStore,
+        drops: DropCounter,
+        stored: Callable[[str], None],
+    ) -> None:
+        self._node, self._lock, self._store, self._drops, self._stored = node, lock, store, drops, stored
         self._subscription = node.create_subscription(Interaction, "interactions", self._on_interaction, RESULTS)
 
     def close(self) -> None:
@@ -53,6 +61,7 @@ class InteractionInput:
                     self._drops.add("interaction of nobody known" if person is None else "interaction without consent")
                     return
                 self._store.add_interaction(message.user_id, record)
+                self._stored(person.user_id)
             except StoreError as error:
                 self._drops.add("interaction not stored")
                 self._node.get_logger().error(f"an interaction is lost: {error}", throttle_duration_sec=10.0)

@@ -17,6 +17,7 @@ from rapport_edge.profiles.item_ranking import ItemRanking
 from rapport_edge.profiles.person_manager import PersonManager
 from rapport_edge.profiles.profile import Profile
 from rapport_edge.profiles.sentence_search import SentenceSearch
+from rapport_edge.profiles.suggestions import Suggestions, suggestions_of
 from rapport_edge.store import EventKind, ProfileEvent, ProfileStore
 from rapport_msgs.msg import DemographicEstimate, FaceArray, UserProfile
 from rapport_ros import rep155
@@ -54,6 +55,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._topics: ProfileTopics | None = None
         self._person_topics: PersonTopics | None = None
         self._models: Models | None = None
+        self._suggestions: Suggestions | None = None
         self._offers: ProfileServices | None = None
         self._interactions: InteractionInput | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
@@ -73,7 +75,8 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._store = ProfileStore(path, settings.store, self._now, self._on_store_event)
         digest, threshold = recogniser or (None, 1.0)
         identities = IdentityMap(settings.identity, threshold)
-        self._people = PersonManager(self._store, identities, settings.persons, digest)
+        self._suggestions = suggestions_of(self._store, self._models.ranking, settings.rank.suggestions, self._now)
+        self._people = PersonManager(self._store, identities, settings.persons, digest, suggestions=self._suggestions)
         self._purge()
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         known = self._store.profiles(limit=0, include_anonymous=False).total
@@ -91,7 +94,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
             self._store.close()
         if self._models is not None:
             self._models.ranking.close()
-        self._models = None
+        self._models = self._suggestions = None
         self._diagnostics = self._store = self._people = None
 
     def start(self) -> None:
@@ -105,7 +108,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._offers = ProfileServices(
             self, self._lock, self._store, self._people, self._models, self._message, self._publish_changes
         )
-        self._interactions = InteractionInput(self, self._lock, self._store, self._drops)
+        self._interactions = InteractionInput(self, self._lock, self._store, self._drops, self._people.behaved)
         self._inputs = [
             self.create_subscription(DemographicEstimate, "demographics", self._on_estimate, RESULTS),
             self.create_subscription(FaceArray, "faces", self._on_faces, RESULTS),
@@ -247,6 +250,8 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
                 "search by sentence": models.search.obstacle or "ready",
                 "ranking of items": models.ranking.obstacle or "ready",
             }
+            if self._suggestions is not None:
+                values["last failed suggestion"] = self._suggestions.last_failure or "none"
             values |= {f"dropped {reason}": count for reason, count in self._drops.counts().items()}
             if people.store_calls.last_failure:
                 return Report(

@@ -24,9 +24,9 @@ pytestmark = pytest.mark.live
 class Listener(House):
     """A house in which somebody also says what persons do."""
 
-    def __init__(self, graph: Any, tmp_path: Path) -> None:
+    def __init__(self, graph: Any, tmp_path: Path, **parameters: Any) -> None:
         bundle = write_ranker(tmp_path / "ranker")
-        super().__init__(graph, tmp_path / "profiles.sqlite", rank__bundle_path=str(bundle.path))
+        super().__init__(graph, tmp_path / "profiles.sqlite", rank__bundle_path=str(bundle.path), **parameters)
         self.interactions = self.listener.create_publisher(Interaction, "interactions", RESULTS)
         self.reports = graph.collect(self.listener, DiagnosticArray, "/diagnostics", 10)
         graph.wait_for(self.interactions.get_subscription_count, "the store to take interactions")
@@ -95,6 +95,28 @@ def test_without_consent_nothing_is_stored_and_the_ranking_is_nobodys(house: Lis
     assert "consent is unknown" in answer.message
     assert [item.item_id for item in answer.items] == ["bread", "soup", "planets", "stars", "new"]
     assert {item.reason for item in answer.items} == {""}
+
+
+def test_profiles_suggest_what_the_person_would_be_ranked_first(house: Listener) -> None:
+    user_id = house.consenting()
+    assert not house.profile(lambda p: p.user_id == user_id, "a profile").suggestions
+    house.does(user_id, "stars")
+    found = house.profile(lambda p: p.user_id == user_id and p.suggestions, "suggestions in the profile")
+    assert [(item.rank, item.item_id) for item in found.suggestions] == [(1, "stars"), (2, "planets"), (3, "new")]
+    assert "Could be offered Stars, Planets and A new comet." in found.summary
+    house.does(user_id, "soup")
+    house.profile(lambda p: "soup" in [item.item_id for item in p.suggestions], "other suggestions")
+
+
+def test_suggestions_can_be_switched_off(graph: Any, tmp_path: Path) -> None:
+    house = Listener(graph, tmp_path, rank__suggestions=0)
+    user_id = house.consenting()
+    house.does(user_id, "stars")
+    house.graph.wait_for(lambda: house.stored(user_id), "the interaction in the store")
+    published = len(house.profiles)
+    house.perception.estimate("f1")
+    house.graph.wait_for(lambda: len(house.profiles) > published, "another profile")
+    assert not house.profiles[-1].suggestions
 
 
 def test_categories_and_language_fill_the_fields_of_these_names() -> None:
