@@ -84,11 +84,10 @@ for line in sys.stdin:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs two users, so root")
-def test_a_user_who_may_only_read_reads(tmp_path):
+def test_a_user_who_may_only_read_reads(memory_folder):
     """Also with no writer, when SQLite's files beside the database are gone and this user cannot make them."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    folder = tmp_path / "centre"
+    memory_folder.chmod(0o755)
+    folder = memory_folder / "centre"
     centre = EmbeddedCentre(folder, LAYOUT)
     put(centre, "a")
     centre.publish()

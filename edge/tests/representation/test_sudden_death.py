@@ -33,6 +33,14 @@ STEPS = (
     "store/connection.py",
 )
 
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def tmp_path(memory_folder: Path) -> Path:
+    """In memory: what a killed process wrote is there without the disk."""
+    return memory_folder
+
 
 def vector(item: str) -> np.ndarray:
     return int(item) + np.arange(4.0, dtype=np.float32)
@@ -100,7 +108,6 @@ def check(folder: Path, acknowledged: set[str], version: int) -> None:
     assert not [name for name in names if name.startswith(".table")]
 
 
-@pytest.mark.slow
 def test_killed_at_every_few_calls(tmp_path):
     acknowledged, version, points, alive = set(), 0, 0, False
     rng = random.Random(1)
@@ -120,7 +127,6 @@ def test_killed_at_every_few_calls(tmp_path):
     assert len(acknowledged) > 400
 
 
-@pytest.mark.slow
 def test_a_delivery_killed_at_every_few_calls_is_taken_in_once(tmp_path, monkeypatch):
     monkeypatch.setattr(authority, "_BLOCK", 4)
     ids = [str(number) for number in range(15)]
@@ -162,7 +168,6 @@ for run in range(1, 10**6):
 """
 
 
-@pytest.mark.slow
 def test_killed_at_any_time(tmp_path):
     """As above, but between two instructions of C, too."""
     acknowledged, version, rng = set(), 0, random.Random(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +10,11 @@ from people import FakeClock
 
 from rapport_edge.store import ProfileEvent, ProfileStore
 
-MEMORY = Path("/dev/shm")
-
 
 @pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """A folder in memory where there is such a thing: each commit waits for the disk, and a busy disk takes seconds."""
-    with tempfile.TemporaryDirectory(prefix="rapport-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        yield Path(folder)
+def tmp_path(memory_folder: Path) -> Path:
+    """In memory, as nearly every test commits."""
+    return memory_folder
 
 
 @pytest.fixture
