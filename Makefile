@@ -15,6 +15,8 @@ PYTHON ?= python3
 INPUT ?=
 # Options for the tools, as in: make test ARGS="-k fusion"
 ARGS ?=
+# How many processes share the tests; 0 runs them one after the other
+WORKERS ?= 2
 
 BIN := .venv/bin
 # A ROS 2 that is installed on this machine keeps its workspace in install/; the wheels need nothing sourced.
@@ -38,7 +40,7 @@ demo: setup ## play INPUT=... through the nodes; report in demo/report.html
 	@$(SOURCED)$(BIN)/rapport demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
 test: setup-dev ## run every test (ARGS="-k name" for some)
-	@$(SOURCED)$(BIN)/python -m pytest $(wildcard $(TESTS)) $(ARGS)
+	@$(SOURCED)OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(wildcard $(TESTS)) $(ARGS)
 
 bench: setup ## measure latency, rates, drops, CPU and memory
 	@$(SOURCED)$(BIN)/rapport bench $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -13,6 +14,21 @@ hypothesis.settings.register_profile("rapport", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("rapport")
 
 ROOT = Path(__file__).resolve().parent
+
+#: Their nodes share a machine's DDS domains, of which each run takes one by its process id.
+LIVE = ("ros2_ws/", "tests/")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`: the tests of a file stay in one process, with what they share, and so do all that start nodes."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class FilesApart(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "live" if nodeid.startswith(LIVE) else super()._split_scope(nodeid)
+
+    return FilesApart(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,14 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 TRAINING_OLDEST = (3, 11)
 
 INTERFACE_FILES = ("*.msg", "*.srv", "*.action", "package.xml", "CMakeLists.txt")
-DEV_TOOLS = ("pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.12,<1", "mypy>=1.15,<3")
+DEV_TOOLS = (
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6,<4",  # conftest.py tells its scheduler which tests belong together
+    "hypothesis>=6.100",
+    "ruff>=0.12,<1",
+    "mypy>=1.15,<3",
+)
 
 
 @dataclass(frozen=True)
