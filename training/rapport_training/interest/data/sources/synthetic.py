@@ -4,10 +4,10 @@
 so that most events meet an item with few events or none before, and the test period has many new ones. Ids alone can
 tell little there.
 
-"noise": items belong to clusters, every user likes two; all items are there from the start and met often, so that
-histories tell the clusters. Pictures and titles are drawn from styles that have nothing to do with them.
+"noise": every user likes two of the items' categories; all items are there from the start and met often, so that
+histories tell which. Pictures and titles are drawn from styles that have nothing to do with them.
 
-Categories and ages of users say nothing in either.
+Categories say nothing in "content", and ages of users say nothing in either.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from rapport_training.interest.data.sources.synthetic_content import StyleBook
 
 #: Looks of items, and what clicks follow in "content".
 STYLES: Final = 24
-#: What clicks follow in "noise": so few that every training finds them all. Where some trainings miss some, their
-#: figures differ by more than what noise could cost.
-CLUSTERS: Final = 4
+#: Of items. In "noise" clicks follow them: were it groups that nothing names, some trainings would find them all and
+#: others not, and differ by more than what noise can cost.
 CATEGORIES: Final = 20
 #: Where a caller gives none. In "noise", ids must be learnable, and samples enough to tell differences of .002.
 SIZES: Final = {
     "content": {"items": 6_000, "users": 4_000, "events": 80_000},
-    "noise": {"items": 400, "users": 5_000, "events": 200_000},
+    "noise": {"items": 400, "users": 3_000, "events": 120_000},
 }
 _START: Final = 1_704_067_200  # 2024-01-01
 _DAY: Final = 86_400
@@ -73,8 +72,8 @@ class SyntheticSettings:
 
     @property
     def clusters(self) -> int:
-        """Of which every user likes two."""
-        return STYLES if self.kind == "content" else CLUSTERS
+        """Of which every user likes two: styles, or categories."""
+        return STYLES if self.kind == "content" else CATEGORIES
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _fill(settings: SyntheticSettings, writer: LogWriter) -> None:
     truth = truth_of(settings)
     book = StyleBook(STYLES, settings.seed)
     rng = np.random.default_rng([settings.seed, 1])
-    _add_items(truth, book, rng, writer)
+    _add_items(settings, truth, book, rng, writer)
     writer.add_users(
         id=[f"u{user}" for user in range(settings.users)],
         attributes=[[("age", [f"{10 * decade}s"])] for decade in rng.integers(1, 8, settings.users)],
@@ -137,14 +136,19 @@ def _fill(settings: SyntheticSettings, writer: LogWriter) -> None:
     _add_events(settings, truth, book, writer)
 
 
-def _add_items(truth: Truth, book: StyleBook, rng: np.random.Generator, writer: LogWriter) -> None:
+def _add_items(
+    settings: SyntheticSettings, truth: Truth, book: StyleBook, rng: np.random.Generator, writer: LogWriter
+) -> None:
     has_picture = rng.random(len(truth.style)) >= _NO_PICTURE
     has_title = rng.random(len(truth.style)) >= _NO_TITLE
+    titles = [book.title(style, rng) if has else "" for style, has in zip(truth.style, has_title, strict=True)]
+    pictures = [book.picture(style, rng) if has else None for style, has in zip(truth.style, has_picture, strict=True)]
+    categories = truth.cluster if settings.kind == "noise" else rng.integers(0, CATEGORIES, settings.items)
     writer.add_items(
-        id=[f"i{item}" for item in range(len(truth.style))],
-        title=[book.title(style, rng) if has else "" for style, has in zip(truth.style, has_title, strict=True)],
-        image=[book.picture(style, rng) if has else None for style, has in zip(truth.style, has_picture, strict=True)],
-        category=[f"c{category}" for category in rng.integers(0, CATEGORIES, len(truth.style))],
+        id=[f"i{item}" for item in range(settings.items)],
+        title=titles,
+        image=pictures,
+        category=[f"c{category}" for category in categories],
         created=truth.created,
     )
 
