@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from rapport_edge.ranking.items import Event, RankingError
+
+#: Models take an event's age in days.
+SECONDS_PER_DAY: Final = 86_400.0
 
 
 def ordered(events: Sequence[Event], length: int) -> tuple[Event, ...]:

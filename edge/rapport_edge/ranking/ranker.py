@@ -17,14 +17,13 @@ from rapport_edge.engines.base import Engine
 from rapport_edge.errors import ModelError
 from rapport_edge.faces import FloatArray
 from rapport_edge.ranking.content import ContentLookup, ContentSource
-from rapport_edge.ranking.history import ordered
+from rapport_edge.ranking.history import SECONDS_PER_DAY, ordered
 from rapport_edge.ranking.items import Event, Item, Nearest, RankedItem, RankingError
 from rapport_edge.ranking.reason import nearest_events, reason_of, shared_values
 from rapport_edge.ranking.rows import ItemRows
 from rapport_edge.ranking.tables import RankerTables, ranker_manifest
 from rapport_edge.ranking.vocabulary import FIRST, row_of
 
-SECONDS_PER_DAY: Final = 86400.0
 #: Candidates of one run of the network. What depends on the person's history alone is computed in each run; a large
 #: catalogue needs no more memory than a small one.
 AT_ONCE: Final = 256

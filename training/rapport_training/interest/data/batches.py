@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
+from rapport_edge.ranking.history import SECONDS_PER_DAY
 from rapport_training.interest.batch import PADDING, Batch, ContentRows
 from rapport_training.interest.data.content_table import ContentTable
 from rapport_training.interest.data.epoch_order import EpochOrder
 from rapport_training.interest.data.prepared import PreparedLog, Samples, Split
 
-_SECONDS_PER_DAY: Final = 86_400.0
 #: A table of all items beats sorting while it is at most this many times longer than what there is to sort.
 _TABLE_PER_ENTRY: Final = 16
 
@@ -121,7 +121,7 @@ def _histories(prepared: PreparedLog, samples: Samples, longest: int) -> _Histor
     items[outside] = PADDING
     if prepared.sequence_time is None:
         return _Histories(items, length, None)
-    age = ((samples.time[:, None] - prepared.sequence_time.take(places)) / _SECONDS_PER_DAY).astype(np.float32)
+    age = ((samples.time[:, None] - prepared.sequence_time.take(places)) / SECONDS_PER_DAY).astype(np.float32)
     age[outside] = 0
     return _Histories(items, length, age)
 

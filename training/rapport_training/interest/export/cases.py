@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from rapport_edge.faces import FloatArray
+from rapport_edge.ranking.history import SECONDS_PER_DAY
 from rapport_training.interest.batch import FIRST, UNKNOWN, Batch, ContentRows
 from rapport_training.interest.ctr.ctr_model import CtrModel
 from rapport_training.interest.data.content_table import ContentTable
 from rapport_training.interest.data.prepared import PreparedLog
-
-_SECONDS_PER_DAY = 86400.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def real_cases(
         items = np.concatenate([[samples.item[row]], others]).astype(np.int64)
         age = np.zeros(len(history), np.float32)
         if prepared.sequence_time is not None:
-            age = ((samples.time[row] - prepared.sequence_time[places]) / _SECONDS_PER_DAY).astype(np.float32)
+            age = ((samples.time[row] - prepared.sequence_time[places]) / SECONDS_PER_DAY).astype(np.float32)
         yield Case(
             user=int(samples.user[row]),
             items=items,
