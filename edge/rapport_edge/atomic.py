@@ -14,8 +14,10 @@ from typing import Final
 
 #: Ends the name of a scratch folder; nobody's own files are called so.
 _SUFFIX: Final = ".unfinished"
-#: In a scratch folder, what lay at the path before.
+#: In a scratch folder, what lay at the path before, until its successor has the name.
 _REPLACED: Final = ".replaced"
+#: The same from then on: nobody wants it back, least of all when half of it is removed.
+_OUTDATED: Final = ".outdated"
 
 
 def write_synced(path: Path, content: bytes, mode: int = 0o666) -> None:
@@ -68,16 +70,18 @@ def scratch_beside(path: Path) -> Iterator[Path]:
     try:
         yield scratch
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        try:
+            _clear(scratch, path)
+        finally:
+            if lock is not None:
+                os.close(lock)
 
 
 def replace_folder(built: Path, path: Path) -> None:
     """Gives a folder that was built in a scratch folder its name; what was there goes with the scratch folder.
 
-    These are two renames. If the second does not happen, what was there comes back: at once, or where the process was
-    killed, with the next `scratch_beside` of the path.
+    These are two renames. If the second does not happen, what was there comes back when `scratch_beside` ends, or where
+    the process was killed, with the next `scratch_beside` of the path.
 
     Raises:
         OSError: if the folder cannot be written.
@@ -85,12 +89,9 @@ def replace_folder(built: Path, path: Path) -> None:
     replaced = built.parent / _REPLACED
     if path.exists():
         path.rename(replaced)
-    try:
-        built.rename(path)
-    except BaseException:
-        if replaced.exists():
-            replaced.rename(path)
-        raise
+    built.rename(path)
+    if os.path.lexists(replaced):
+        replaced.rename(built.parent / _OUTDATED)
     sync_folder(path.parent)
 
 
@@ -139,8 +140,15 @@ def _remove_leftovers(path: Path) -> None:
             handle = _held(scratch)
         except OSError:
             continue
-        replaced = scratch / _REPLACED
-        if replaced.exists() and not path.exists():
-            replaced.rename(path)
-        shutil.rmtree(scratch, ignore_errors=True)
-        os.close(handle)
+        try:
+            _clear(scratch, path)
+        finally:
+            os.close(handle)
+
+
+def _clear(scratch: Path, path: Path) -> None:
+    """Removes a scratch folder that this process holds; what was to be replaced and was not, comes back before."""
+    replaced = scratch / _REPLACED
+    if os.path.lexists(replaced) and not os.path.lexists(path):
+        replaced.rename(path)
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -70,6 +70,15 @@ def test_files_of_others_are_let_be(tmp_path):
     assert hidden(tmp_path) == sorted(names)
 
 
+def replaced_with(path: Path, *names: str) -> None:
+    """Replaces a folder by one that holds these files."""
+    with scratch_beside(path) as scratch:
+        (scratch / "new").mkdir()
+        for name in names:
+            (scratch / "new" / name).touch()
+        replace_folder(scratch / "new", path)
+
+
 def killed_in_between(path: Path) -> None:
     """Replaces a folder in a process that is killed after the first of the two renames."""
     process = os.fork()
@@ -82,9 +91,7 @@ def killed_in_between(path: Path) -> None:
 
         Path.rename = first_only
         try:
-            with scratch_beside(path) as scratch:
-                (scratch / "new").mkdir()
-                replace_folder(scratch / "new", path)
+            replaced_with(path, "new")
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
@@ -101,6 +108,59 @@ def test_a_folder_whose_replacement_was_cut_off_comes_back(tmp_path):
         (scratch / "new").mkdir()
         replace_folder(scratch / "new", path)
     assert [found.name for found in tmp_path.rglob("*")] == ["out"]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_ctrl_c_between_the_two_renames_loses_nothing(tmp_path, monkeypatch, linked):
+    path, real, rename = tmp_path / "out", tmp_path / "real", Path.rename
+    (real if linked else path).mkdir()
+    if linked:
+        path.symlink_to("real")
+    (path / "old").touch()
+
+    def interrupted(source: Path, target: Path) -> None:
+        rename(source, target)
+        if source == path:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replaced_with(path, "new")
+    assert (path / "old").exists()
+    assert path.is_symlink() == linked
+    assert hidden(tmp_path) == []
+
+
+def test_what_cannot_come_back_at_once_comes_back_with_the_next_write(tmp_path, monkeypatch):
+    path, rename = tmp_path / "out", Path.rename
+    replaced_with(path, "old")
+
+    def away_only(source: Path, target: Path) -> None:
+        if source != path:
+            raise OSError(5, "Input/output error")
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", away_only)
+        with pytest.raises(OSError, match="Input/output"):
+            replaced_with(path, "new")
+    assert not path.exists()
+    with scratch_beside(path):
+        assert (path / "old").exists()
+
+
+def test_what_was_replaced_does_not_come_back_for_one_who_removes_its_successor(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    replaced_with(path, "old", "older")
+    with monkeypatch.context() as patch:  # killed before it removed what it had replaced
+        patch.setattr(atomic.shutil, "rmtree", lambda *_, **__: None)
+        replaced_with(path, "new")
+    assert hidden(tmp_path)
+    (path / "new").unlink()
+    path.rmdir()
+    with scratch_beside(path):
+        assert not path.exists()
+    assert hidden(tmp_path) == []
 
 
 def test_a_scratch_folder_that_was_taken_for_a_leftover_is_made_again(tmp_path, monkeypatch):
