@@ -28,6 +28,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return "live" if nodeid.startswith(LIVE) else super()._split_scope(nodeid)
 
+        def remove_node(self, node: Any) -> str | None:
+            """Fails a test that ended its process once; xdist would give it to the next process, and the next."""
+            files = self.assigned_work.get(node, {}).values()
+            ended = next((test for tests in files for test, done in tests.items() if not done), None)
+            for tests in files:
+                if ended in tests:
+                    tests[ended] = True
+            super().remove_node(node)
+            return ended
+
     return FilesApart(config, log)
 
 
