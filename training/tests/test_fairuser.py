@@ -11,6 +11,7 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ from click.testing import CliRunner, Result
 from rapport_edge.errors import SettingsError
 from rapport_edge.evaluation import DataSetError
 from rapport_edge.labels import AGE_BINS, parse_age
+from rapport_training.data import builder
 from rapport_training.data.about import About
 from rapport_training.data.builder import build
 from rapport_training.data.commands import data
@@ -159,6 +161,21 @@ def test_an_empty_split_is_refused_and_leaves_nothing(published: Published, tmp_
     with pytest.raises(DataSetError, match=r"the split (val|val, test|train|test).* is empty; there are 2 usable"):
         build_fairuser(FairUserSettings([labels], limit=2), tmp_path / "out", command="", processes=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_somebody_puts_there_meanwhile_stays(few_faces: Path, tmp_path: Path, monkeypatch) -> None:
+    out = tmp_path / "out"
+    write_card = builder.write_card
+
+    def slow_card(*arguments: Any) -> None:
+        out.mkdir()
+        (out / "letter.txt").write_text("dear")
+        write_card(*arguments)
+
+    monkeypatch.setattr(builder, "write_card", slow_card)
+    with pytest.raises(SettingsError, match="is not a data set"):
+        build_fairuser(FairUserSettings([few_faces]), out, command="", processes=1)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "letter.txt"]
 
 
 def test_an_interrupted_run_keeps_what_was_there(published: Published) -> None:

@@ -126,6 +126,7 @@ def _new_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
             folder = scratch / out.name
             folder.mkdir()
             yield folder
+            check_target(out, overwrite=overwrite)  # what came to lie there meanwhile
             replace_folder(folder, out)
     except OSError as error:
         raise DataSetError(f"cannot write the data set {out}: {error}") from error
