@@ -19,7 +19,7 @@ from rapport_edge.profiles.persons_in_view import PersonsInView
 from rapport_edge.profiles.profile import Profile, assemble
 from rapport_edge.profiles.store_calls import StoreCalls
 from rapport_edge.profiles.suggestions import Suggestions
-from rapport_edge.store import REFUSALS, Consent, EventKind, ProfileEvent, ProfileStore
+from rapport_edge.store import REFUSALS, Consent, EventKind, ProfileEvent, ProfileRecord, ProfileStore
 
 Seconds = Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)]
 
@@ -101,7 +101,7 @@ class PersonManager(PersonsInView):
         face = self._faces.get(face_id)
         if face is not None and face.unsaved and face.estimate is not None:
             record = with_estimate(record, face.estimate)
-        return assemble(record, face_id, () if self._suggestions is None else self._suggestions.of(record))
+        return self._assembled(record, face_id)
 
     def profile_of_face(self, face_id: str) -> Profile | None:
         """The profile of who is seen in a face; None when the face is not in view."""
@@ -140,7 +140,7 @@ class PersonManager(PersonsInView):
             self._bar(record.user_id)
         self._assign()
         self._mark(record.user_id)
-        return assemble(record, self.in_view.get(record.user_id, ""))
+        return self._assembled(record, self.in_view.get(record.user_id, ""))
 
     def on_event(self, event: ProfileEvent) -> None:
         """To be called with each event of the store: what it deleted is deleted here, too."""
@@ -161,3 +161,6 @@ class PersonManager(PersonsInView):
                 face.unsaved, face.user_id = False, None
                 if event.kind is EventKind.EXPIRED:
                     face.start_anew()
+
+    def _assembled(self, record: ProfileRecord, face_id: str) -> Profile:
+        return assemble(record, face_id, () if self._suggestions is None else self._suggestions.of(record))

@@ -91,6 +91,15 @@ def test_who_withdraws_or_is_forgotten_is_suggested_nothing(house):
     assert "ada" not in house.people._suggestions._made
 
 
+def test_a_merged_person_is_suggested_what_both_behaviours_say(house):
+    house.store.observe("eve", estimate(), "e2")
+    house.people.set_consent("eve", Consent.GRANTED, "self", "said yes")
+    does(house, "soup")
+    merged = house.people.merge("eve", "ada", "operator")
+    assert merged == house.people.profile("eve")
+    assert [suggestion.item_id for suggestion in merged.suggestions] == ["soup", "bread"]
+
+
 def test_a_ranking_that_fails_leaves_the_profile_and_is_not_tried_with_each(house, ranking):
     ranking.failing = True
     before = ranking.rankings
