@@ -125,8 +125,8 @@ def fuxictr(  # noqa: PLR0913 - one argument per option
 @data.command()
 @click.option("--kind", type=click.Choice(["content", "noise"]), required=True, help="What the clicks follow.")
 @click.option("--items", type=click.IntRange(min=0), default=0, help="[default: content 6000, noise 400]")
-@click.option("--users", type=click.IntRange(min=0), default=0, help="[default: content 4000, noise 3000]")
-@click.option("--events", type=click.IntRange(min=0), default=0, help="[default: content 80000, noise 120000]")
+@click.option("--users", type=click.IntRange(min=0), default=0, help="[default: content 4000, noise 5000]")
+@click.option("--events", type=click.IntRange(min=0), default=0, help="[default: content 80000, noise 200000]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same log.")
 @_OUT
 @_OVERWRITE

@@ -32,7 +32,7 @@ CATEGORIES: Final = 20
 #: Where a caller gives none. In "noise", ids must be learnable, and samples enough to tell differences of .002.
 SIZES: Final = {
     "content": {"items": 6_000, "users": 4_000, "events": 80_000},
-    "noise": {"items": 400, "users": 3_000, "events": 120_000},
+    "noise": {"items": 400, "users": 5_000, "events": 200_000},
 }
 _START: Final = 1_704_067_200  # 2024-01-01
 _DAY: Final = 86_400
