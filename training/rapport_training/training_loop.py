@@ -13,7 +13,8 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from rapport_training.allocator import keep_freed_memory
-from rapport_training.errors import TrainingError, ctrl_c_means_later
+from rapport_training.errors import TrainingError
+from rapport_training.interruption import ctrl_c_means_later
 from rapport_training.run_folder import LAST, mark_finished
 
 
@@ -34,8 +35,10 @@ def train_in(run: Path, trainer: pl.Trainer, module: pl.LightningModule, *data: 
     if last.is_file() and not zipfile.is_zipfile(last):
         raise TrainingError(f"{last} is damaged; remove it to begin anew, or copy a whole one to its place")
     try:
-        with ctrl_c_means_later(run):
+        with ctrl_c_means_later(trainer, run):
             trainer.fit(module, *data, ckpt_path=str(last) if last.is_file() else None)
+            if trainer.is_global_zero:
+                mark_finished(run)
     except (OSError, RuntimeError) as error:
         if not _is_about_writing(error):
             raise
@@ -43,8 +46,6 @@ def train_in(run: Path, trainer: pl.Trainer, module: pl.LightningModule, *data: 
             f"cannot write into {run}: {error}. What was there before is whole; free some space and run the same "
             "command again"
         ) from error
-    if trainer.is_global_zero:
-        mark_finished(run)
 
 
 def checkpoint_callback(run: Path, name: str, **options: Any) -> ModelCheckpoint:

@@ -100,21 +100,19 @@ def test_a_killed_run_resumes_to_the_same_numbers(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("devices", ["1", "2"])
 def test_ctrl_c_stops_with_a_sentence_and_keeps_the_last_epoch(
-    fair_user: Path, image_tokenizer: Path, tmp_path: Path
+    fair_user: Path, image_tokenizer: Path, tmp_path: Path, devices: str
 ) -> None:
     run = tmp_path / "run"
-    full = command(recipe_file(tmp_path, epochs=5000), fair_user, run, "--image-tokenizer", str(image_tokenizer))
-    with subprocess.Popen(full, stderr=subprocess.PIPE, text=True) as process:
+    options = ["--image-tokenizer", str(image_tokenizer), "--devices", devices]
+    full = command(recipe_file(tmp_path, epochs=5000), fair_user, run, *options)
+    with subprocess.Popen(full, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         wait_for(run / "checkpoints" / "last.ckpt", process)
-        # Python drops a KeyboardInterrupt that arrives inside of a destructor; a person would press again.
-        process.send_signal(signal.SIGINT)
-        try:
-            errors = process.communicate(timeout=30)[1]
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            errors = process.communicate()[1]
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes are told
+        errors = process.communicate()[1]
     assert process.returncode == 130, errors
+    assert errors.count("stopping before the next step") == 1
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
     assert load_run(run).model is not None

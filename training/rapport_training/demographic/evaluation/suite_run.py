@@ -112,7 +112,7 @@ class SuiteRun:
 
         Raises:
             RapportError: if a recipe, a data set or a checkpoint is wrong.
-            KeyboardInterrupt: if a training was stopped; the same call continues it.
+            Interrupted: if a training was stopped; the same call continues it.
         """
         data = [self._open(key) for key in self._suite.data if key in self._files.data]
         for job in jobs:
@@ -187,8 +187,6 @@ class SuiteRun:
             image_tokenizer=self._files.image_tokenizers.get(job.model.image_tokenizer or ""),
         )
         fit(recipe, inputs, run, seed=job.seed, resume=True, devices=self._devices)
-        if not is_finished(run):  # Lightning ends an interrupted training without an exception
-            raise KeyboardInterrupt
 
 
 def _check_names(suite: Suite, files: Files) -> None:

@@ -10,20 +10,21 @@ from typing import Any
 import lightning.pytorch as pl
 import msgspec
 import numpy as np
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from torch.utils.data.distributed import DistributedSampler
 
 from rapport_edge.atomic import write_atomically
 from rapport_edge.errors import SettingsError
 from rapport_training.data.user_faces import UserFaces
 from rapport_training.demographic.dataset import FaceCrops, crop_loader, use_one_opencv_thread
-from rapport_training.errors import ctrl_c_means_later
 from rapport_training.history import History
 from rapport_training.masked_image.tokenizers.base import ImageTokenizerError
 from rapport_training.masked_image.tokenizers.loading import save_autoencoder
 from rapport_training.masked_image.tokenizers.module import AutoencoderModule
 from rapport_training.masked_image.tokenizers.reconstructions import SHOWN, reconstruction_png
 from rapport_training.masked_image.tokenizers.settings import TokenizerSettings
+from rapport_training.run_folder import LAST
+from rapport_training.training_loop import checkpoint_callback, train_in
 
 #: Validation faces that the picture and the figures are made from.
 MAX_WATCHED = 1000
@@ -61,7 +62,9 @@ def fit_tokenizer(settings: TokenizerSettings, data: Path, out: Path, *, resume:
 
     Raises:
         SettingsError: if settings contradict one another, or the run in the folder had others.
-        ImageTokenizerError: if the loss becomes NaN or infinite, or files cannot be written.
+        ImageTokenizerError: if the loss becomes NaN or infinite, or OUT cannot be written.
+        TrainingError: if the checkpoint is damaged, or the run's folder cannot be written.
+        Interrupted: after Ctrl-C.
         DataSetError: if the data set cannot be read.
     """
     if settings.size % settings.network.factor:
@@ -106,21 +109,12 @@ def _train(
     trainer = pl.Trainer(
         max_epochs=settings.epochs,
         devices=1,
-        callbacks=[history, ShowProgress(validation, history, out, about), _checkpoints(run)],
+        callbacks=[history, ShowProgress(validation, history, out, about), checkpoint_callback(run, LAST)],
         logger=False,
         default_root_dir=run,
         num_sanity_val_steps=0,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    last = run / "checkpoints" / "last.ckpt"
-    with ctrl_c_means_later(run):
-        ckpt_path = str(last) if last.is_file() else None
-        trainer.fit(module, loader, crop_loader(validation, batch_size), ckpt_path=ckpt_path)
+    train_in(run, trainer, module, loader, crop_loader(validation, batch_size))
     return module
-
-
-def _checkpoints(run: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        run / "checkpoints", filename="last", save_on_train_epoch_end=True, enable_version_counter=False
-    )
