@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +27,7 @@ class RankSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         centre: a representation centre that knows items which the bundle does not: a folder, or redis://...; "" for
             none.
         suggestions: items that a profile suggests; the catalogue is ranked for a person in view, or asked for, when
-            their behaviour has changed. 0: none.
+            their behaviour has changed, while everything else goes on. 0: none.
     """
 
     bundle_path: str = ""
@@ -42,7 +43,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemRanking:
-    """Ranks items for persons of one store. Not thread-safe.
+    """Ranks items for persons of one store. Thread-safe: one ranking after the other.
 
     Args:
         settings: see there.
@@ -57,6 +58,7 @@ class ItemRanking:
     def __init__(self, settings: RankSettings) -> None:
         if settings.centre and not settings.bundle_path:
             raise SettingsError("rank.centre names a representation centre, but rank.bundle_path no ranker to use it")
+        self._one_at_a_time = threading.Lock()
         self._sources = open_sources(settings.centre)
         try:
             self._ranker = _ranker(settings.bundle_path, self._sources)
@@ -65,9 +67,11 @@ class ItemRanking:
             raise
 
     def close(self) -> None:
-        """Lets go of the representation centre."""
-        for source in self._sources:
-            source.close()
+        """Lets go of the representation centre, after a ranking that has begun."""
+        with self._one_at_a_time:
+            self._ranker = None
+            for source in self._sources:
+                source.close()
 
     @property
     def obstacle(self) -> str:
@@ -94,12 +98,15 @@ class ItemRanking:
             UnknownUserError: nobody is known by this id.
             RankingError, ModelError: as `InterestRanker.rank`.
         """
-        if self._ranker is None:
-            raise SettingsError(NO_RANKER)
+        if self.obstacle:
+            raise SettingsError(self.obstacle)
         consent = store.get(user_id).consent
         granted = consent is Consent.GRANTED
         history = history_of(store.interactions(user_id)) if granted else []
-        items = self._ranker.rank(history, candidates or None, now=now, limit=limit)
+        with self._one_at_a_time:
+            if self._ranker is None:
+                raise SettingsError("no items are ranked any more: the ranker was closed")
+            items = self._ranker.rank(history, candidates or None, now=now, limit=limit)
         return Ranking(items=tuple(items), remark=_remark(consent, bool(history)))
 
 

@@ -109,7 +109,7 @@ class PersonManager(PersonsInView):
         return None if face is None or face.user_id is None else self.profile(face.user_id)
 
     def behaved(self, user_id: str) -> None:
-        """What a person did was stored, which may change what their profile suggests."""
+        """What a person did was stored, or ranked, which may change what their profile suggests."""
         if self._suggestions is not None:
             self._mark(user_id)
 

@@ -1,11 +1,12 @@
 """What a profile suggests next: the first items of the catalogue in the person's ranking.
 
-A ranking of the whole catalogue takes the time of many candidates, so it is made anew only when the person's behaviour
-has changed, not with every profile.
+A ranking of the whole catalogue takes the time of many candidates. It is made anew only when the person's behaviour has
+changed, and by whoever calls `renew`, in a thread that nobody waits for: profiles carry what there is until then.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,18 +15,18 @@ from rapport_edge.errors import RapportError
 from rapport_edge.profiles.item_ranking import ItemRanking
 from rapport_edge.profiles.profile import Suggestion
 from rapport_edge.ranking import RankedItem
-from rapport_edge.store import Consent, ProfileReader, ProfileRecord
+from rapport_edge.store import BehaviourVersion, Consent, ProfileReader, ProfileRecord
 
 
 class _Made(NamedTuple):
-    """Suggestions, and a fingerprint of the behaviour that they rest on."""
+    """Suggestions, and the behaviour that they rest on."""
 
-    behaviour: int
-    suggestions: tuple[Suggestion, ...]
+    version: BehaviourVersion | None = None
+    suggestions: tuple[Suggestion, ...] = ()
 
 
 class Suggestions:
-    """Keeps each person's suggestions. Not thread-safe.
+    """Keeps each person's suggestions. Thread-safe.
 
     Args:
         store: where behaviour lies.
@@ -41,34 +42,76 @@ class Suggestions:
         self, store: ProfileReader, ranking: ItemRanking, count: int, clock: Callable[[], float] = time.time
     ) -> None:
         self._store, self._ranking, self._count, self._clock = store, ranking, count, clock
+        self._condition, self._renewing = threading.Condition(), threading.Lock()
         self._made: dict[str, _Made] = {}
+        #: In the order in which they were asked for.
+        self._outdated: dict[str, None] = {}
         self.last_failure = ""
 
     def of(self, record: ProfileRecord) -> tuple[Suggestion, ...]:
-        """Best first; none for who has not granted consent or has no history, and where ranking fails."""
+        """Best first, as of the newest ranking; none for who has not granted consent or has no history.
+
+        Where behaviour has changed since, the person waits for `renew`.
+        """
+        user_id = record.user_id
         if record.consent is not Consent.GRANTED:
-            self.drop(record.user_id)
+            self.drop(user_id)
             return ()
         try:
-            return self._current(record.user_id)
+            version = self._store.behaviour_version(user_id)
         except RapportError as error:
             self.last_failure = str(error)
             return ()
+        with self._condition:
+            made = self._made.get(user_id, _Made())
+            if made.version != version:
+                self._outdated[user_id] = None
+                self._condition.notify()
+            return made.suggestions
+
+    def outdated(self, timeout: float) -> str | None:
+        """Who has waited longest for `renew`; None if nobody does within so many seconds."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._outdated, timeout)
+            return next(iter(self._outdated), None)
+
+    def renew(self, user_id: str) -> bool:
+        """Ranks the catalogue for a person who waits for it, and says whether that changed what they are suggested."""
+        with self._renewing:
+            with self._condition:
+                if user_id not in self._outdated:
+                    return False
+                del self._outdated[user_id]
+                before = self._made.setdefault(user_id, _Made())
+            made = self._ranked(user_id, before)
+            with self._condition:
+                # Who was dropped meanwhile has no entry, or a new one.
+                if self._made.get(user_id) is not before:
+                    return False
+                self._made[user_id] = made
+                return made.suggestions != before.suggestions
 
     def drop(self, user_id: str) -> None:
-        """Forgets what was suggested to a person."""
-        self._made.pop(user_id, None)
+        """Forgets what was suggested to a person, also what a ranking under way will say."""
+        with self._condition:
+            self._made.pop(user_id, None)
+            self._outdated.pop(user_id, None)
 
-    def _current(self, user_id: str) -> tuple[Suggestion, ...]:
-        behaviour = hash(self._store.interactions(user_id))
-        made = self._made.get(user_id)
-        if made is None or made.behaviour != behaviour:
-            # Noted before: what cannot be ranked is not tried again with every profile.
-            self._made[user_id] = _Made(behaviour, ())
+    def _ranked(self, user_id: str, before: _Made) -> _Made:
+        """Where ranking fails, no suggestions until behaviour changes: it is not tried again with every profile."""
+        version = before.version
+        try:
+            # Taken first: what happens during the ranking makes it outdated again.
+            version = self._store.behaviour_version(user_id)
+            if version == before.version:
+                return before
+            if version.events == 0:
+                return _Made(version)
             ranking = self._ranking.rank(self._store, user_id, (), self._count, self._clock())
-            made = _Made(behaviour, () if ranking.remark else tuple(map(_suggestion, ranking.items)))
-            self._made[user_id] = made
-        return made.suggestions
+        except RapportError as error:
+            self.last_failure = str(error)
+            return _Made(version)
+        return _Made(version, () if ranking.remark else tuple(map(_suggestion, ranking.items)))
 
 
 def suggestions_of(

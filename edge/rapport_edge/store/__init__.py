@@ -6,6 +6,7 @@ with ProfileStore(Path("profiles.db")) as store:
 """
 
 from rapport_edge.errors import StoreError
+from rapport_edge.store.behaviour import BehaviourVersion
 from rapport_edge.store.consent import REFUSALS, Consent
 from rapport_edge.store.errors import (
     ConsentError,
@@ -41,6 +42,7 @@ __all__ = [
     "REFUSALS",
     "AgeInterval",
     "AuditRecord",
+    "BehaviourVersion",
     "Consent",
     "ConsentError",
     "ConsentRecord",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from sqlite_utils import Database
 
@@ -46,6 +48,20 @@ def add_interaction(db: Database, user_id: str, interaction: InteractionRecord, 
     row = {**msgspec.to_builtins(interaction), "user_id": user_id}
     row["at"] = at if interaction.at is None else min(interaction.at, at)
     db.table("interactions").insert(row)
+
+
+class BehaviourVersion(NamedTuple):
+    """Differs when somebody's behaviour does: how many events, and the sums of their row numbers and times."""
+
+    events: int
+    rows: int
+    times: float
+
+
+def behaviour_version(db: Database, user_id: str) -> BehaviourVersion:
+    """Without reading the events: an index alone answers."""
+    (row,) = db.execute("SELECT count(*), total(id), total(at) FROM interactions WHERE user_id = ?", [user_id])
+    return BehaviourVersion(row[0], int(row[1]), row[2])
 
 
 def interactions_of(db: Database, user_id: str, limit: int = -1) -> tuple[InteractionRecord, ...]:

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from rapport_edge.errors import StoreError
 from rapport_edge.store.audit import read_audit
-from rapport_edge.store.behaviour import interactions_of
+from rapport_edge.store.behaviour import BehaviourVersion, behaviour_version, interactions_of
 from rapport_edge.store.connection import integrity_findings, open_for_reading, translated
 from rapport_edge.store.errors import UnknownUserError
 from rapport_edge.store.export import ProfileExport, export_user
@@ -111,6 +111,12 @@ class ProfileReader:
         with self._reading():
             located = self._require(user_id)
             return interactions_of(located.db, located.user_id, limit)
+
+    def behaviour_version(self, user_id: str) -> BehaviourVersion:
+        """Equal to an earlier one while a person's behaviour is the same. Raises UnknownUserError."""
+        with self._reading():
+            located = self._require(user_id)
+            return behaviour_version(located.db, located.user_id)
 
     def audit_log(self, user_id: str | None = None, limit: int = 100, offset: int = 0) -> tuple[AuditRecord, ...]:
         """Who asked for what, newest first; about one person where `user_id` is given."""

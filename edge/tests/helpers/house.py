@@ -24,6 +24,7 @@ class House:
 
     Attributes:
         now: of both clocks, seconds.
+        suggestions: what profiles suggest, where there is a ranking.
         events: all events of the store, oldest first.
     """
 
@@ -34,9 +35,11 @@ class House:
         self.store = ProfileStore(database, settings, lambda: self.now, self._on_event)
         numbers = count(1)
         identities = IdentityMap(IdentitySettings(agreeing_views=2), 0.55, lambda: f"person_{next(numbers)}")
-        offers = None if ranking is None else suggestions_of(self.store, ranking, suggestions, lambda: self.now)
+        self.suggestions = (
+            None if ranking is None else suggestions_of(self.store, ranking, suggestions, lambda: self.now)
+        )
         self.people = PersonManager(
-            self.store, identities, PersonSettings(), RECOGNISER, lambda: self.now, suggestions=offers
+            self.store, identities, PersonSettings(), RECOGNISER, lambda: self.now, suggestions=self.suggestions
         )
 
     def _on_event(self, event: ProfileEvent) -> None:
@@ -51,6 +54,15 @@ class House:
     def publish(self) -> dict[str, Profile]:
         """What a node would publish now, by user id."""
         return {profile.user_id: profile for profile in self.people.take_changes()}
+
+    def renew(self) -> list[str]:
+        """Ranks for who waits for it, as a node's worker does; whose suggestions have changed."""
+        renewed = []
+        while self.suggestions is not None and (user_id := self.suggestions.outdated(0.0)) is not None:
+            if self.suggestions.renew(user_id):
+                self.people.behaved(user_id)
+                renewed.append(user_id)
+        return renewed
 
     def kinds(self, user_id: str) -> list[str]:
         """Names of the events about one person, oldest first."""

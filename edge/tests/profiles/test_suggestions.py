@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,20 @@ from rapport_edge.store import Consent, InteractionKind, InteractionRecord
 
 
 class CountedRanking(ItemRanking):
-    """Counts rankings; fails while it is told to."""
+    """Counts rankings; fails while it is told to, and lets something happen during one."""
 
     rankings, failing = 0, False
+    meanwhile: Callable[[], None] | None = None
 
     def rank(self, *arguments: Any) -> Any:
         self.rankings += 1
         if self.failing:
             raise RankingError("the table is damaged")
-        return super().rank(*arguments)
+        ranking = super().rank(*arguments)
+        happening, self.meanwhile = self.meanwhile, None
+        if happening is not None:
+            happening()
+        return ranking
 
 
 @pytest.fixture
@@ -47,6 +54,8 @@ def does(house: House, item: str, kind: InteractionKind = InteractionKind.LIKED)
 
 
 def suggested(house: House) -> list[str]:
+    house.people.profile("ada")
+    house.renew()
     profile = house.people.profile("ada")
     assert profile is not None
     return [suggestion.item_id for suggestion in profile.suggestions]
@@ -56,6 +65,9 @@ def test_the_first_items_of_the_ranking_are_suggested_and_said(house):
     house.wait(1.0)
     house.publish()
     does(house, "stars")
+    house.wait(1.0)
+    assert house.publish()["ada"].suggestions == ()
+    assert house.renew() == ["ada"]
     house.wait(1.0)
     profile = house.publish()["ada"]
     assert [(s.rank, s.item_id, s.title) for s in profile.suggestions] == [
@@ -88,7 +100,7 @@ def test_who_withdraws_or_is_forgotten_is_suggested_nothing(house):
     does(house, "soup")
     assert suggested(house) == ["soup", "bread"]
     house.store.forget("ada", "self")
-    assert "ada" not in house.people._suggestions._made
+    assert "ada" not in house.suggestions._made
 
 
 def test_a_merged_person_is_suggested_what_both_behaviours_say(house):
@@ -96,8 +108,10 @@ def test_a_merged_person_is_suggested_what_both_behaviours_say(house):
     house.people.set_consent("eve", Consent.GRANTED, "self", "said yes")
     does(house, "soup")
     merged = house.people.merge("eve", "ada", "operator")
-    assert merged == house.people.profile("eve")
-    assert [suggestion.item_id for suggestion in merged.suggestions] == ["soup", "bread"]
+    house.renew()
+    found = house.people.profile("eve")
+    assert found.user_id == merged.user_id
+    assert [suggestion.item_id for suggestion in found.suggestions] == ["soup", "bread"]
 
 
 def test_a_ranking_that_fails_leaves_the_profile_and_is_not_tried_with_each(house, ranking):
@@ -106,7 +120,7 @@ def test_a_ranking_that_fails_leaves_the_profile_and_is_not_tried_with_each(hous
     does(house, "stars")
     assert [suggested(house) for _ in range(3)] == [[]] * 3
     assert ranking.rankings == before + 1
-    assert house.people._suggestions.last_failure == "the table is damaged"
+    assert house.suggestions.last_failure == "the table is damaged"
     ranking.failing = False
     does(house, "planets")
     assert suggested(house) == ["planets", "stars"]
@@ -115,3 +129,51 @@ def test_a_ranking_that_fails_leaves_the_profile_and_is_not_tried_with_each(hous
 def test_without_a_ranker_or_with_none_wanted_there_are_none(house, ranking):
     assert suggestions_of(house.store, ItemRanking(RankSettings()), 3) is None
     assert suggestions_of(house.store, ranking, 0) is None
+
+
+def test_what_happens_during_a_ranking_is_not_lost(house, ranking):
+    does(house, "stars")
+    house.people.profile("ada")
+    ranking.meanwhile = lambda: does(house, "soup")
+    assert house.suggestions.renew("ada")
+    assert suggested(house) == ["soup", "stars"]
+
+
+@pytest.mark.parametrize("end", ["forget", "withdraw"])
+def test_a_ranking_that_ends_too_late_leaves_nothing_behind(house, ranking, end):
+    does(house, "stars")
+    house.people.profile("ada")
+
+    def meanwhile() -> None:
+        if end == "forget":
+            house.store.forget("ada", "self")
+        else:
+            house.people.set_consent("ada", Consent.WITHDRAWN, "self", "said no")
+
+    ranking.meanwhile = meanwhile
+    assert not house.suggestions.renew("ada")
+    assert house.suggestions._made == {}
+
+
+def test_nobody_waits_for_a_ranking_of_an_unchanged_history(house):
+    does(house, "stars")
+    assert suggested(house)
+    assert house.suggestions.outdated(0.0) is None
+    assert not house.suggestions.renew("ada")
+
+
+def test_many_threads_see_the_suggestions_of_the_last_behaviour(house):
+    """Renewing, reading and changing at the same time."""
+    items = ["stars", "soup", "planets", "bread"] * 5
+    with ThreadPoolExecutor(4) as threads:
+        for item in items:
+            does(house, item)
+            for _ in range(2):
+                threads.submit(house.suggestions.of, house.store.get("ada"))
+                threads.submit(house.suggestions.renew, "ada")
+    last = suggested(house)
+    fresh = suggestions_of(house.store, house.suggestions._ranking, 2, lambda: house.now)
+    record = house.store.get("ada")
+    fresh.of(record)
+    assert fresh.renew("ada")
+    assert [suggestion.item_id for suggestion in fresh.of(record)] == last

@@ -13,6 +13,7 @@ from typing import Any
 
 from rclpy.action import ActionServer
 from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 
 from rapport_edge.errors import RapportError, StoreError
@@ -20,6 +21,7 @@ from rapport_edge.profiles.item_ranking import ItemRanking
 from rapport_edge.profiles.person_manager import PersonManager
 from rapport_edge.profiles.profile import Profile, assemble
 from rapport_edge.profiles.sentence_search import SentenceSearch
+from rapport_edge.profiles.suggestions import Suggestions
 from rapport_edge.store import ProfileStore, StoreBusyError
 from rapport_msgs import action, srv
 from rapport_msgs.msg import UserProfile
@@ -27,6 +29,8 @@ from rapport_ros.conversions import floats
 from rapport_ros.profile_messages import CONSENT_FROM_MESSAGE, candidate_item, ranked_message
 
 NO_WRITER = "profiles are written by a profile-writer bundle, and this node has none"
+
+_Handler = Callable[[Any, Any], None]
 
 DEFAULT_LISTED = 100
 DEFAULT_FOUND = 10
@@ -37,10 +41,17 @@ UNNAMED = "(unnamed)"
 
 @dataclass(frozen=True)
 class Models:
-    """What answers with more than the store's rows: sentences to queries, and items to a ranking."""
+    """What answers with more than the store's rows.
+
+    Attributes:
+        search: sentences to queries.
+        ranking: items to an order.
+        suggestions: what profiles suggest; None for nothing.
+    """
 
     search: SentenceSearch
     ranking: ItemRanking
+    suggestions: Suggestions | None = None
 
 
 class ProfileServices:
@@ -48,10 +59,10 @@ class ProfileServices:
 
     Args:
         node: owns the services; they are `~/get_profile` and so on.
-        lock: held for each request.
+        lock: held while the store and the persons in view are asked, not while items are ranked.
         store: the profile store.
         people: who is in view.
-        models: for finding persons and ranking items.
+        models: for finding persons, and for ranking and suggesting items.
         to_message: a profile as its message, stamped.
         changed: called after each request that may have changed something.
     """
@@ -73,19 +84,21 @@ class ProfileServices:
         self._models = models
         self._to_message = to_message
         self._changed = changed
-        handlers: tuple[tuple[str, str, Any, Callable[[Any, Any], None]], ...] = (
-            ("get_profile", "get", srv.GetProfile, self._get_profile),
-            ("list_profiles", "list", srv.ListProfiles, self._list_profiles),
-            ("set_consent", "consent", srv.SetConsent, self._set_consent),
-            ("forget_user", "forget", srv.ForgetUser, self._forget_user),
-            ("export_user", "export", srv.ExportUser, self._export_user),
-            ("merge_users", "merge", srv.MergeUsers, self._merge_users),
-            ("find_users", "find", srv.FindUsers, self._find_users),
-            ("rank_items", "rank", srv.RankItems, self._rank_items),
+        # A ranking takes the time of many items; meanwhile the node's other callbacks go on.
+        beside = MutuallyExclusiveCallbackGroup()
+        handlers: tuple[tuple[str, str, Any, _Handler, CallbackGroup | None], ...] = (
+            ("get_profile", "get", srv.GetProfile, self._get_profile, beside),
+            ("list_profiles", "list", srv.ListProfiles, self._locked(self._list_profiles), None),
+            ("set_consent", "consent", srv.SetConsent, self._locked(self._set_consent), None),
+            ("forget_user", "forget", srv.ForgetUser, self._locked(self._forget_user), None),
+            ("export_user", "export", srv.ExportUser, self._locked(self._export_user), None),
+            ("merge_users", "merge", srv.MergeUsers, self._locked(self._merge_users), None),
+            ("find_users", "find", srv.FindUsers, self._locked(self._find_users), None),
+            ("rank_items", "rank", srv.RankItems, self._rank_items, beside),
         )
         self._services = [
-            node.create_service(kind, f"~/{name}", self._guarded(what, handler))
-            for name, what, kind, handler in handlers
+            node.create_service(kind, f"~/{name}", self._guarded(what, handler), callback_group=group)
+            for name, what, kind, handler, group in handlers
         ]
         self._writer = ActionServer(node, action.WriteProfile, "~/write_profile", self._write_profile)
 
@@ -95,21 +108,29 @@ class ProfileServices:
             self._node.destroy_service(service)
         self._writer.destroy()
 
-    def _guarded(self, what: str, handler: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
+    def _guarded(self, what: str, handler: _Handler) -> Callable[[Any, Any], Any]:
         """Refuses a request without requester, and turns the store's errors into reasons and entries of the audit."""
 
         def answer(request: Any, response: Any) -> Any:
-            with self._lock:
-                try:
-                    if not request.requester.strip():
-                        raise StoreError("requester is empty; the audit log needs to know who asks")
-                    handler(request, response)
-                    response.success = True
-                except RapportError as error:
-                    response.success, response.message = False, str(error)
-                    self._note_failure(request, what, error)
-                self._changed()
+            try:
+                if not request.requester.strip():
+                    raise StoreError("requester is empty; the audit log needs to know who asks")
+                handler(request, response)
+                response.success = True
+            except RapportError as error:
+                response.success, response.message = False, str(error)
+                self._note_failure(request, what, error)
+            self._changed()
             return response
+
+        return answer
+
+    def _locked(self, handler: _Handler) -> _Handler:
+        """The handlers that are done at once; the others hold the lock where they need it."""
+
+        def answer(request: Any, response: Any) -> None:
+            with self._lock:
+                handler(request, response)
 
         return answer
 
@@ -121,6 +142,17 @@ class ProfileServices:
             self._node.get_logger().error(f"{what} failed, and the audit log could not be told: {unwritten}")
 
     def _get_profile(self, request: Any, response: Any) -> None:
+        """With the suggestions that rest on all that the person has done."""
+        with self._lock:
+            profile = self._asked_for(request)
+        if self._models.suggestions is not None:
+            self._models.suggestions.renew(profile.user_id)
+        with self._lock:
+            profile = self._asked_for(request)
+            self._store.record_request(request.requester, "get", profile.user_id, "handed out")
+            response.profile = self._to_message(profile)
+
+    def _asked_for(self, request: Any) -> Profile:
         if bool(request.user_id) == bool(request.face_id):
             raise StoreError("give either user_id or face_id")
         if request.user_id:
@@ -130,8 +162,7 @@ class ProfileServices:
             profile = self._people.profile_of_face(request.face_id)
         if profile is None:
             raise StoreError(f"no person is seen in face {request.face_id!r} now")
-        self._store.record_request(request.requester, "get", profile.user_id, "handed out")
-        response.profile = self._to_message(profile)
+        return profile
 
     def _list_profiles(self, request: Any, response: Any) -> None:
         limit = request.limit or DEFAULT_LISTED

@@ -17,7 +17,7 @@ from rapport_edge.profiles.item_ranking import ItemRanking
 from rapport_edge.profiles.person_manager import PersonManager
 from rapport_edge.profiles.profile import Profile
 from rapport_edge.profiles.sentence_search import SentenceSearch
-from rapport_edge.profiles.suggestions import Suggestions, suggestions_of
+from rapport_edge.profiles.suggestions import suggestions_of
 from rapport_edge.store import EventKind, ProfileEvent, ProfileStore
 from rapport_msgs.msg import DemographicEstimate, FaceArray, UserProfile
 from rapport_ros import rep155
@@ -31,6 +31,7 @@ from rapport_ros.profile_store_settings import ProfileStoreSettings, database_pa
 from rapport_ros.profile_topics import ProfileTopics
 from rapport_ros.qos import RESULTS
 from rapport_ros.runner import run_node
+from rapport_ros.suggestion_worker import SuggestionWorker
 
 if TYPE_CHECKING:
     from rapport_ros.person_topics import PersonTopics
@@ -55,7 +56,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._topics: ProfileTopics | None = None
         self._person_topics: PersonTopics | None = None
         self._models: Models | None = None
-        self._suggestions: Suggestions | None = None
+        self._suggestion_worker: SuggestionWorker | None = None
         self._offers: ProfileServices | None = None
         self._interactions: InteractionInput | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
@@ -70,13 +71,14 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         self._settings = settings
         self._estimates, self._published, self._drops = RateMeter(), RateMeter(), DropCounter()
         recogniser = _recogniser(settings.recognizer_bundle)
-        self._models = Models(SentenceSearch(settings.find), ItemRanking(settings.rank))
+        search, ranking = SentenceSearch(settings.find), ItemRanking(settings.rank)
         path = database_path(settings.database)
         self._store = ProfileStore(path, settings.store, self._now, self._on_store_event)
         digest, threshold = recogniser or (None, 1.0)
         identities = IdentityMap(settings.identity, threshold)
-        self._suggestions = suggestions_of(self._store, self._models.ranking, settings.rank.suggestions, self._now)
-        self._people = PersonManager(self._store, identities, settings.persons, digest, suggestions=self._suggestions)
+        suggestions = suggestions_of(self._store, ranking, settings.rank.suggestions, self._now)
+        self._models = Models(search, ranking, suggestions)
+        self._people = PersonManager(self._store, identities, settings.persons, digest, suggestions=suggestions)
         self._purge()
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         known = self._store.profiles(limit=0, include_anonymous=False).total
@@ -94,8 +96,7 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
             self._store.close()
         if self._models is not None:
             self._models.ranking.close()
-        self._models = self._suggestions = None
-        self._diagnostics = self._store = self._people = None
+        self._diagnostics = self._store = self._people = self._models = None
 
     def start(self) -> None:
         """Opens topics and services."""
@@ -109,6 +110,10 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
             self, self._lock, self._store, self._people, self._models, self._message, self._publish_changes
         )
         self._interactions = InteractionInput(self, self._lock, self._store, self._drops, self._people.behaved)
+        if self._models.suggestions is not None:
+            self._suggestion_worker = SuggestionWorker(
+                self._models.suggestions, self._on_suggestions, self.get_logger()
+            )
         self._inputs = [
             self.create_subscription(DemographicEstimate, "demographics", self._on_estimate, RESULTS),
             self.create_subscription(FaceArray, "faces", self._on_faces, RESULTS),
@@ -125,6 +130,9 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
         for timer in self._timers_of_node:
             self.destroy_timer(timer)
         self._inputs, self._timers_of_node = [], []
+        if self._suggestion_worker is not None:
+            self._suggestion_worker.stop()
+            self._suggestion_worker = None
         with self._lock:
             if self._people is not None and self._topics is not None:
                 self._people.lose(list(self._people.in_view.values()))
@@ -170,6 +178,11 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
                 self.get_logger().warning(f"a candidate match is ignored, like all of its kind: {error}", once=True)
                 return
             self._publish_changes()
+
+    def _on_suggestions(self, user_id: str) -> None:
+        with self._lock:
+            if self._people is not None:
+                self._people.behaved(user_id)
 
     def _on_store_event(self, event: ProfileEvent) -> None:
         with self._lock:
@@ -250,8 +263,8 @@ class ProfileStoreNode(ManagedNode[ProfileStoreSettings]):
                 "search by sentence": models.search.obstacle or "ready",
                 "ranking of items": models.ranking.obstacle or "ready",
             }
-            if self._suggestions is not None:
-                values["last failed suggestion"] = self._suggestions.last_failure or "none"
+            if models.suggestions is not None:
+                values["last failed suggestion"] = models.suggestions.last_failure or "none"
             values |= {f"dropped {reason}": count for reason, count in self._drops.counts().items()}
             if people.store_calls.last_failure:
                 return Report(

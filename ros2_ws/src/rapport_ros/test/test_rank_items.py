@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from tiny_bundle import write_tiny
 from tiny_ranker import write_ranker
 
+from rapport_edge.ranking import InterestRanker
 from rapport_edge.store import ProfileReader
 from rapport_msgs import srv
 from rapport_msgs.msg import ContentItem, Interaction, UserProfile
@@ -106,6 +108,41 @@ def test_profiles_suggest_what_the_person_would_be_ranked_first(house: Listener)
     assert "Could be offered Stars, Planets and A new comet." in found.summary
     house.does(user_id, "soup")
     house.profile(lambda p: "soup" in [item.item_id for item in p.suggestions], "other suggestions")
+
+
+def test_profiles_do_not_wait_for_a_ranking(house: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for one that was asked for, nor for the one of suggestions."""
+    user_id = house.consenting()
+    whole, go_on = InterestRanker.rank, threading.Event()
+    under_way = threading.Semaphore(0)
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        under_way.release()
+        assert go_on.wait(60.0)
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(InterestRanker, "rank", slow)
+    client = house.listener.create_client(srv.RankItems, "/profile_store/rank_items")
+    assert client.wait_for_service(20.0)
+    answer = client.call_async(srv.RankItems.Request(requester="dialogue", user_id=user_id))
+    house.graph.wait_for(lambda: under_way.acquire(blocking=False), "the ranking")
+    house.does(user_id, "stars")
+    house.graph.wait_for(lambda: house.stored(user_id), "the interaction in the store")
+    assert house.person("f2") != user_id
+    assert not answer.done()
+    go_on.set()
+    house.graph.wait_for(answer.done, "the answer")
+    assert answer.result().success
+    house.profile(lambda p: p.user_id == user_id and p.suggestions, "suggestions in the profile")
+
+
+def test_who_asks_for_a_profile_gets_suggestions_as_of_now(house: Listener) -> None:
+    user_id = house.consenting()
+    for item in ("stars", "soup"):
+        house.does(user_id, item)
+        house.graph.wait_for(lambda item=item: item in house.stored(user_id), "the interaction in the store")
+        found = house.call(srv.GetProfile, "get_profile", user_id=user_id).profile
+        assert item in [suggestion.item_id for suggestion in found.suggestions]
 
 
 def test_suggestions_can_be_switched_off(graph: Any, tmp_path: Path) -> None:
