@@ -10,7 +10,9 @@ import hypothesis
 import pytest
 
 # Every run tries the same examples, and a busy machine fails no test for being slow.
-hypothesis.settings.register_profile("rapport", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "rapport", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("rapport")
 
 ROOT = Path(__file__).resolve().parent

@@ -214,7 +214,7 @@ def test_reads_a_sensitive_bundle_only_to_look_at_it(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_damage_to_the_manifest_is_refused_or_harmless(tiny_bundle: Bundle, data: st.DataObject) -> None:
     """Whatever byte is changed, the reader answers with a BundleError or a bundle, never with another exception."""
     original = (tiny_bundle.path / "bundle.json").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +16,10 @@ from rapport_edge.representation import CentreFormat, RepresentationCentre, open
 
 
 @pytest.fixture(scope="session")
-def redis_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server's socket lies."""
-    return tmp_path_factory.mktemp("redis")
+def redis_folder() -> Iterator[Path]:
+    """Where the server's socket lies: a socket's path may have no more than 107 bytes, pytest's folders often have."""
+    with tempfile.TemporaryDirectory(prefix="rapport-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +32,13 @@ def redis_server(redis_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=socket.parent) as server:
         client = redis.Redis(unix_socket_path=str(socket))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 client.ping()
                 break
             except redis.ConnectionError:
-                assert time.monotonic() < deadline
+                assert server.poll() is None and time.monotonic() < deadline
                 time.sleep(0.02)
         yield server
         server.terminate()

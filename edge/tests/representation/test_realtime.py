@@ -185,7 +185,7 @@ def test_a_slow_consumer_holds_up_nobody(tmp_path):
         def put(self, ids, *_):
             reader = threading.Thread(target=lambda: answers.append(source.lookup(["unknown"]).found[0]))
             reader.start()
-            reader.join(5)
+            reader.join(60)
             answers.append(ids)
 
         def publish(self):

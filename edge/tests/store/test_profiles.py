@@ -180,7 +180,7 @@ def test_events_go_out_after_the_change_and_without_a_lock(tmp_path, clock):
     def look_from_another_thread(event: ProfileEvent) -> None:
         thread = threading.Thread(target=lambda: seen.append(store.find(event.user_id) is not None))
         thread.start()
-        thread.join(timeout=5)
+        thread.join(timeout=60)
 
     with ProfileStore(tmp_path / "p.db", clock=clock, on_event=look_from_another_thread) as store:
         store.see("p")
