@@ -93,7 +93,7 @@ def test_ctrl_c_ends_all_processes_and_the_report_is_written(tmp_path: Path, bun
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     cv2.imwrite(str(pictures / "grey.png"), np.full((240, 320, 3), 128, dtype=np.uint8))
-    options = ("--bundle", bundle, "--input", pictures / "grey.png", "--rate", 5)
+    options = ("--bundle", bundle, "--input", pictures / "grey.png", "--rate", 5, "--hold", 60)
     with subprocess.Popen(
         command(out, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=unbuffered()
     ) as demo:
@@ -106,7 +106,7 @@ def test_ctrl_c_ends_all_processes_and_the_report_is_written(tmp_path: Path, bun
         demo.send_signal(signal.SIGINT)
         text, errors = demo.communicate(timeout=60)
     assert demo.returncode == 1 and "interrupted" in text and "Traceback" not in errors
-    assert content(out)["frames"] < 15 and (out / "report.html").exists()
+    assert content(out)["frames"] < 300 and (out / "report.html").exists()
     assert not psutil.wait_procs(children, timeout=10.0)[1]
 
 

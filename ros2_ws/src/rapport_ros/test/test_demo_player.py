@@ -55,7 +55,9 @@ class Played:
         self.events: list[PlayerEvent] = []
         stop = stop or threading.Event()
         self.player.wait_for_subscriber(stop)
-        time.sleep(0.3)
+        (subscription,) = (one for one in listener.subscriptions if one.topic_name == f"/{settings.topic}")
+        # What is sent before the reader knows the writer, too, is lost: images are sent once.
+        graph.wait_for(subscription.get_publisher_count, "the listener to know the player")
         self.started = time.monotonic()
         self.player.play(self.player.prepared(), stop, self.events.append)
         self.took = time.monotonic() - self.started
@@ -120,12 +122,14 @@ def test_prefetch_gives_everything_in_order_and_raises_where_the_source_does():
 def test_prefetch_reads_no_further_than_its_depth_and_ends_its_thread():
     made: list[int] = []
     numbers = count()
+    before = set(threading.enumerate())
     ahead = Prefetch((made.append(n) or n for n in numbers), depth=3)
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + 60.0
     while len(made) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.05)
     assert len(made) == 4  # three in the queue, one in hand
-    before = threading.active_count()
+    (reading,) = set(threading.enumerate()) - before
     ahead.close()
-    assert threading.active_count() == before - 1
+    reading.join(60.0)
+    assert not reading.is_alive()
