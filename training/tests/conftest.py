@@ -64,8 +64,10 @@ def fair_user(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def chat_server() -> Iterator[ChatServer]:
-    """An endpoint on this machine."""
+def chat_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """An endpoint on this machine, which no proxy of the network around it reaches."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("no_proxy", raising=False)
     with ChatServer() as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -31,20 +30,18 @@ class Priced:
 
     def __init__(self, cost: float = 1.0, failing: frozenset[int] = frozenset()) -> None:
         self.asked: Counter[int] = Counter()
-        self.at_once = self.most_at_once = 0
-        self._cost, self._failing, self._lock = cost, failing, threading.Lock()
+        self.answered = 0
+        self._cost, self._failing, self._changed = cost, failing, threading.Condition()
 
     def caption(self, picture: bytes, attributes: Mapping[str, str]) -> Answer:
         number = int(picture)
-        with self._lock:
+        with self._changed:
             self.asked[number] += 1
-            self.at_once += 1
-            self.most_at_once = max(self.most_at_once, self.at_once)
-        time.sleep(0.002)
-        with self._lock:
-            self.at_once -= 1
-        if number in self._failing:
-            raise NoAnswerError("busy")
+            if number in self._failing:  # none overtakes the answers before the first of them, however threads run
+                self._changed.wait_for(lambda: self.answered >= min(self._failing), 60)
+                raise NoAnswerError("busy")
+            self.answered += 1
+            self._changed.notify_all()
         return Caption(f"Person {number}.", 10, 5, self._cost)
 
     def close(self) -> None:
@@ -69,10 +66,30 @@ def test_every_question_is_answered_once_and_kept(tmp_path: Path) -> None:
     answers = run(captioner, tmp_path / "ledger", 40)
     assert len(answers.by_key) == 40
     assert answers.by_key[questions(40)[7].key] == Caption("Person 7.", 10, 5, 1.0)
-    assert captioner.most_at_once == 3
     again = Priced()
     assert run(again, tmp_path / "ledger", 42).by_key.keys() == {one.key for one in questions(42)}
     assert set(again.asked) == {40, 41}
+
+
+class InThrees(Priced):
+    """Answers three questions together, as soon as the third is put; a fourth that is on its way then fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._three = threading.Barrier(3)
+        self._places = threading.Semaphore(3)
+
+    def caption(self, picture: bytes, attributes: Mapping[str, str]) -> Answer:
+        assert self._places.acquire(blocking=False), "more than three at a time"
+        try:
+            self._three.wait(60)
+            return super().caption(picture, attributes)
+        finally:
+            self._places.release()
+
+
+def test_as_many_questions_as_were_asked_for_are_on_their_way_at_a_time(tmp_path: Path) -> None:
+    assert len(run(InThrees(), tmp_path / "ledger", 12, concurrency=3).by_key) == 12
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])

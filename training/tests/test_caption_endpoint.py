@@ -15,7 +15,7 @@ from rapport_training.data.captioners.endpoint import Endpoint, EndpointCaptione
 
 
 def captioner(chat_server: ChatServer, **settings: Any) -> EndpointCaptioner:
-    return EndpointCaptioner(Endpoint(chat_server.url, "some-model", **{"timeout": 5.0, **settings}))
+    return EndpointCaptioner(Endpoint(chat_server.url, "some-model", **{"timeout": 60.0, **settings}))
 
 
 def test_a_request_carries_picture_and_attributes_and_an_answer_its_cost(chat_server: ChatServer, monkeypatch) -> None:
@@ -88,11 +88,10 @@ def test_an_answer_that_ran_out_of_tokens_keeps_its_whole_sentences(chat_server:
 
 
 def test_a_server_that_hangs_or_is_not_there_gives_no_answer(chat_server: ChatServer) -> None:
-    chat_server.pause = 1.5
-    started = time.monotonic()
+    chat_server.answers_before_the_gate = 0
     with pytest.raises(NoAnswerError, match="timed out"):
         captioner(chat_server, timeout=0.3, retries=0).caption(picture(0), {})
-    assert time.monotonic() - started < 1.4
+    chat_server.gate.set()  # only now does the server answer
     with pytest.raises(NoAnswerError):
         EndpointCaptioner(Endpoint("http://127.0.0.1:9/v1", "m", retries=0)).caption(picture(0), {})
 

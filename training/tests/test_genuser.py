@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from chat_server import ChatServer, completion, picture
@@ -35,32 +36,37 @@ def command(chat_server: ChatServer, folder: Path, out: Path, *more: str) -> lis
     return ["--folder", str(folder), "--out", str(out), "--splits", "0.6,0.2,0.2", "--processes", "1", *asked, *more]
 
 
+def wait_for(stream: BinaryIO, words: bytes) -> None:
+    """Reads until a line has these words."""
+    assert any(words in line for line in stream), f"it ended without saying {words!r}"
+
+
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_stopped_goes_on_and_asks_nothing_twice(
     chat_server: ChatServer, tmp_path: Path, stop: int
 ) -> None:
     folder, ledger = folder_of_faces(tmp_path / "faces", 24), tmp_path / "genuser.jsonl"
-    chat_server.pause = 0.1
+    chat_server.answers_before_the_gate = 8
     arguments = command(chat_server, folder, tmp_path / "genuser")
     code = f"from rapport_training.data.genuser_command import genuser; genuser({arguments!r})"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, env=os.environ)
-    while not ledger.exists() or ledger.read_bytes().count(b"\n") < 5:
+    while not ledger.exists() or ledger.read_bytes().count(b"\n") < 8 or chat_server.pictures.total() < 8 + 3:
         assert process.poll() is None, process.stderr.read().decode()
         time.sleep(0.01)
     process.send_signal(stop)
-    process.communicate(timeout=30)
+    if stop == signal.SIGINT:
+        wait_for(process.stderr, b"waiting for 3 answers")
+    chat_server.gate.set()
+    process.communicate(timeout=100)
     assert process.returncode != 0
     kept = [json.loads(line)["content"] for line in ledger.read_bytes().splitlines(keepends=True) if line[-1:] == b"\n"]
-    assert 5 <= len(kept) < 24
-    asked_before = chat_server.pictures.copy()
-    chat_server.pause = 0.0
+    assert len(kept) == (8 if stop == signal.SIGKILL else 8 + 3)
 
     result = CliRunner().invoke(genuser, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert all(chat_server.pictures[content] == 1 for content in kept)
     assert chat_server.pictures.total() <= 24 + 3  # what was on its way when the process was killed
     if stop == signal.SIGINT:  # Ctrl-C waits for what is paid for
-        assert len(kept) == asked_before.total()
         assert chat_server.pictures.total() == 24
     splits = [UserFaces.open(tmp_path / "genuser", name) for name in ("train", "val", "test")]
     assert [len(split) for split in splits] == [14, 5, 5]

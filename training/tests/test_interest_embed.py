@@ -138,7 +138,7 @@ def test_the_command_says_what_it_did(log, encoder, tmp_path):
 @pytest.mark.slow
 def test_ray_embeds_the_same(log, encoder, expected, tmp_path):
     ray = pytest.importorskip("ray", reason="the extra rapport-training[ray] is not installed")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         with closing(EmbeddedCentre(tmp_path, _layout(encoder))) as centre:
             half = log.items().slice(0, 20)

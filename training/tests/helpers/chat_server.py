@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +20,11 @@ Reply = tuple[int, dict[str, str], bytes]
 
 
 class ChatServer(ThreadingHTTPServer):
-    """Answers with a profile that names the picture's hash, unless `script` says otherwise for the next requests."""
+    """Answers with a profile that names the picture's hash, unless `script` says otherwise for the next requests.
+
+    Attributes:
+        answers_before_the_gate: so many requests are answered at once; later ones wait until `gate` is set.
+    """
 
     daemon_threads = True
 
@@ -30,7 +34,8 @@ class ChatServer(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.pictures: Counter[str] = Counter()
-        self.pause = 0.0
+        self.answers_before_the_gate: float = math.inf
+        self.gate = threading.Event()
         self.lock = threading.Lock()
 
     @property
@@ -55,7 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.headers.append({name.casefold(): value for name, value in self.headers.items()})
             self.server.pictures[digest] += 1
             reply = self.server.script.pop(0) if self.server.script else None
-        time.sleep(self.server.pause)
+            waits = len(self.server.bodies) > self.server.answers_before_the_gate
+        if waits:
+            self.server.gate.wait(100)
         status, headers, content = reply() if reply else completion(f"A person known as {digest[:8]}.")
         assert self.path == "/v1/chat/completions"
         self.send_response(status)
