@@ -32,22 +32,29 @@ def command(path: Path, history: str, candidates: str, user: str, centre: str, *
 
     from rapport_edge.bundle import load_bundle
     from rapport_edge.ranking import Event, Item, create_ranker
-    from rapport_edge.ranking.files import open_sources, read_items, read_user
+    from rapport_edge.ranking.files import check_fields, open_sources, read_items, read_user
 
     with ExitStack() as opened:
         sources = [opened.enter_context(closing(source)) for source in open_sources(centre)]
-        ranked = create_ranker(load_bundle(path), sources=sources).rank(
-            read_items(history, Event),
-            read_items(candidates, Item) if candidates else None,
-            user=read_user(user),
-            now=options["now"],
-            limit=options["limit"],
-        )
+        ranker = create_ranker(load_bundle(path), sources=sources)
+        events, person = read_items(history, Event), read_user(user)
+        items = read_items(candidates, Item) if candidates else None
+        for item in (*events, *(items or ())):
+            check_fields(item.fields, ranker.item_fields, f"item {item.id!r}")
+        check_fields(person, ranker.user_fields, f"the person of {user}")
+        ranked = ranker.rank(events, items, user=person, now=options["now"], limit=options["limit"])
+        strangers = ranker.strangers(events)
+    if strangers:
+        click.echo(_remark(strangers, len(events)), err=True)
     if options["as_json"]:
         click.echo(msgspec.json.format(msgspec.json.encode(ranked), indent=2))
         return
     for item in ranked:
         click.echo(_line(item))
+
+
+def _remark(strangers: list[str], events: int) -> str:
+    return f"{len(strangers)} of {events} items of the history are known to no table, such as {strangers[0]!r}"
 
 
 def _line(item: RankedItem) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,6 +43,22 @@ def read_user(given: str) -> dict[str, tuple[str, ...]]:
     """
     values: dict[str, tuple[str, ...]] = _decode(Path(given), dict[str, tuple[str, ...]]) if given else {}
     return values
+
+
+def check_fields(given: Iterable[str], known: Sequence[str], what: str) -> None:
+    """Refuses fields that a ranker does not have: a misspelt one would say nothing, and nobody would notice.
+
+    Args:
+        given: names of fields.
+        known: those of the ranker.
+        what: has them, such as "item 'a'".
+
+    Raises:
+        RankingError: naming the field and those that there are.
+    """
+    for name in given:
+        if name not in known:
+            raise RankingError(f"{what} has the field {name!r}; this ranker knows {', '.join(known) or 'none'}")
 
 
 def open_sources(centre: str) -> tuple[CentreReader, ...]:

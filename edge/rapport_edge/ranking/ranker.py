@@ -17,7 +17,7 @@ from rapport_edge.engines.base import Engine
 from rapport_edge.errors import ModelError
 from rapport_edge.faces import FloatArray
 from rapport_edge.ranking.content import ContentLookup, ContentSource
-from rapport_edge.ranking.history import SECONDS_PER_DAY, ordered
+from rapport_edge.ranking.history import SECONDS_PER_DAY, check_seconds, ordered
 from rapport_edge.ranking.items import Event, Item, Nearest, RankedItem, RankingError
 from rapport_edge.ranking.reason import nearest_events, reason_of, shared_values
 from rapport_edge.ranking.rows import ItemRows
@@ -81,6 +81,16 @@ class InterestRanker:
         """What can be suggested, by id."""
         return self._tables.catalogue
 
+    @property
+    def item_fields(self) -> tuple[str, ...]:
+        """Fields of an item that can be given, besides the item itself."""
+        return tuple(field.name for field in self._tables.items[1:])
+
+    @property
+    def user_fields(self) -> tuple[str, ...]:
+        """Fields of a person that can be given."""
+        return tuple(field.name for field in self._tables.users)
+
     def rank(
         self,
         history: Sequence[Event],
@@ -103,6 +113,8 @@ class InterestRanker:
             RankingError: naming the item whose embedding cannot be used, or what is wrong with the times.
             ModelError: if the engine fails or a score is not finite.
         """
+        if now is not None:
+            check_seconds(now, "the ranking is to be as of")
         events = ordered([self._completed(event) for event in history], self._length)
         items = list(self.catalogue.values()) if candidates is None else self._once(candidates)
         if not items:
@@ -111,6 +123,14 @@ class InterestRanker:
         scores = self._scores(feeds, items)
         order = np.argsort(-scores, kind="stable")[:limit]
         return self._ranked(events, items, scores, feeds, order)
+
+    def strangers(self, history: Sequence[Event]) -> list[str]:
+        """Ids of the events that say nothing: the catalogue does not have them, and nobody knows fields or content."""
+        bare = [event for event in history if event.id not in self.catalogue and not event.fields]
+        if not bare or self._content is None:
+            return [event.id for event in bare]
+        unknown = np.linalg.norm(self._content.vectors(bare), axis=1) == 0
+        return [bare[row].id for row in np.flatnonzero(unknown)]
 
     def _once(self, candidates: Sequence[Item]) -> list[Item]:
         once: dict[str, Item] = {}

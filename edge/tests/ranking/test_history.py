@@ -48,3 +48,9 @@ def test_some_times_are_refused():
 def test_a_time_that_is_none_is_refused(time):
     with pytest.raises(RankingError, match="'a' of the history has the time"):
         ordered([Event(id="a", time=time)], 5)
+
+
+@pytest.mark.parametrize("time", [1_700_000_000_000.0, -1e300])
+def test_a_time_in_milliseconds_is_refused(time):
+    with pytest.raises(RankingError, match=r"'a' of the history has the time .* are these milliseconds"):
+        ordered([Event(id="a", time=time)], 5)

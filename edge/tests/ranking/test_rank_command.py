@@ -49,15 +49,32 @@ def test_reads_files_and_prints_json(folder, tmp_path):
         (("--history", "nowhere.json"), "there is no file nowhere.json"),
         (("--user", "nowhere.json"), "cannot read nowhere.json"),
         (("--candidates", "{file}"), "is not what it should be"),
+        (("--user", "{person}"), "has the field 'gruop'; this ranker knows group"),
+        (("--history", "{misspelt}"), "item 'a' has the field 'categories'; this ranker knows category"),
     ],
 )
 def test_bad_input_ends_with_status_2_and_a_sentence(folder, tmp_path, options, reason):
     (tmp_path / "bad.json").write_text('[{"id": "a", "colour": "red"}]')
-    given = [part.format(file=tmp_path / "bad.json", folder=tmp_path) for part in options]
+    (tmp_path / "person.json").write_text('{"gruop": ["club"]}')
+    (tmp_path / "misspelt.json").write_text('[{"id": "a", "fields": {"categories": ["food"]}}]')
+    names = {"file": "bad", "person": "person", "misspelt": "misspelt"}
+    files = {name: tmp_path / f"{file}.json" for name, file in names.items()}
+    given = [part.format(**files) for part in options]
     result = run("--bundle", folder, *given)
     assert result.exit_code == 2, result.output
     assert result.output.startswith("Error: ")
     assert reason in result.output
+
+
+def test_says_which_items_of_the_history_nobody_knows(folder, tmp_path):
+    described = tmp_path / "h.json"
+    described.write_text(
+        json.dumps([{"id": "stew", "content": [0, 1, 0, 0]}, {"id": "pie", "fields": {"category": ["food"]}}])
+    )
+    assert run("--bundle", folder, "--history", described).stderr == ""
+    result = run("--bundle", folder, "--history", "stars,history.jsn", "--limit", 1)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "1 of 2 items of the history are known to no table, such as 'history.jsn'\n"
 
 
 def test_a_bundle_that_is_none_ends_with_status_2(tmp_path):

@@ -188,6 +188,13 @@ def test_events_have_their_age_where_the_model_asks_for_it(tmp_path):
         ranker.rank([Event(id="stars")])
 
 
+@pytest.mark.parametrize("now", [math.nan, math.inf, 1_700_000_000_000.0, -1e300])
+def test_a_moment_that_is_none_is_refused(tmp_path, now):
+    ranker = create_ranker(write_ranker(tmp_path / "ranker", age=True))
+    with pytest.raises(RankingError, match="the ranking is to be as of"):
+        ranker.rank([Event(id="stars", time=0.0)], now=now)
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rapport_edge.ranking.history import LATEST
 from rapport_training.interest.data.errors import LogError
-
-#: In the year 5138. Milliseconds since March 1973 are more.
-_LATEST: Final = 10**11
 
 
 def table_of(columns: dict[str, Any], schema: pa.Schema, defaults: dict[str, Any]) -> pa.Table:
@@ -45,6 +43,9 @@ def check_labels(labels: pa.ChunkedArray, before: int) -> None:
 
 def check_times(times: pa.ChunkedArray) -> None:
     """Refuses with a `LogError` what can be no Unix seconds."""
-    latest = pc.max(times).as_py()
-    if latest is not None and latest > _LATEST:
-        raise LogError(f"an event of the source has the time {latest}; expected Unix seconds: are these milliseconds?")
+    bounds = pc.min_max(times).as_py()
+    for found in bounds.values():
+        if found is not None and abs(found) > LATEST:
+            raise LogError(
+                f"an event of the source has the time {found}; expected Unix seconds: are these milliseconds?"
+            )
