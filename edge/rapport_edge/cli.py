@@ -19,7 +19,21 @@ class UserError(click.ClickException):
     exit_code = 2
 
 
-class LazyGroup(click.Group):
+class RapportGroup(click.Group):
+    """What a user caused becomes one line and exit status 2; Ctrl-C ends with 130, as shells expect."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except RapportError as error:
+            raise UserError(str(error)) from error
+        except KeyboardInterrupt as stop:
+            click.echo(str(stop) or "stopped", err=True)
+            ctx.exit(130)
+
+
+class LazyGroup(RapportGroup):
     """Finds subcommands by module name: `profiles` is `command` in rapport_edge/commands/profiles.py."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -33,13 +47,6 @@ class LazyGroup(click.Group):
         command = importlib.import_module(f"{commands.__name__}.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the subcommand; what a user caused becomes one line and exit status 2."""
-        try:
-            return super().invoke(ctx)
-        except RapportError as error:
-            raise UserError(str(error)) from error
 
 
 @click.group(cls=LazyGroup)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 from tiny_bundle import race_head, write_tiny
 
 from rapport_edge.bundle import Bundle
-from rapport_edge.cli import main
+from rapport_edge.cli import RapportGroup, main
 
 
 def test_lists_its_subcommands() -> None:
@@ -22,7 +24,7 @@ def test_lists_its_subcommands() -> None:
 def test_starts_without_what_is_slow_to_import() -> None:
     """--help of every subcommand works without loading numpy, OpenCV or ONNX Runtime."""
     code = (
-        "import sys; from rapport_edge.cli import main\n"
+        "import sys; from rapport_edge.cli import RapportGroup, main\n"
         "main(['--help'], standalone_mode=False)\n"
         "slow = {'numpy', 'cv2', 'onnxruntime', 'onnx', 'pyarrow'} & set(sys.modules)\n"
         "sys.exit(f'imported {slow}' if slow else 0)"
@@ -66,3 +68,13 @@ def test_inspect_refuses_a_damaged_bundle(tiny_bundle: Bundle) -> None:
     assert result.exit_code == 2
     assert result.output.startswith("Error: bundle")
     assert "encoder.onnx was altered or damaged" in result.output
+
+
+def test_ctrl_c_ends_with_the_status_that_shells_expect() -> None:
+    @click.command()
+    def wait() -> None:
+        click.echo("ready")
+        signal.raise_signal(signal.SIGINT)
+
+    result = CliRunner().invoke(RapportGroup(commands={"wait": wait}), ["wait"])
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "ready\n", "stopped\n")

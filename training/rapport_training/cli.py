@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Any
 
 import click
 
-from rapport_edge.cli import UserError
-from rapport_edge.errors import RapportError
+from rapport_edge.cli import RapportGroup
 from rapport_training import __version__
 from rapport_training.data.commands import data
 from rapport_training.demographic.checkpoints.command import checkpoint
 from rapport_training.demographic.commands import demographic
-from rapport_training.errors import Interrupted
 from rapport_training.interest.commands import interest
 from rapport_training.masked_image.command import tokenizer
-
-
-class TrainingGroup(click.Group):
-    """What a user caused becomes one line and exit status 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the subcommand."""
-        try:
-            return super().invoke(ctx)
-        except Interrupted as error:
-            click.echo(error, err=True)
-            ctx.exit(130)
-        except RapportError as error:
-            raise UserError(str(error)) from error
 
 
 def _is_about_this_training(record: logging.LogRecord) -> bool:
@@ -38,7 +21,7 @@ def _is_about_this_training(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(("💡", "TPU available"))
 
 
-@click.group(cls=TrainingGroup)
+@click.group(cls=RapportGroup)
 @click.version_option(__version__, prog_name="rapport-train")
 def main() -> None:
     """Trains, evaluates and exports what a Rapport robot runs."""

@@ -9,5 +9,5 @@ class TrainingError(RapportError):
     """A training that cannot go on."""
 
 
-class Interrupted(RapportError):
-    """A training that was stopped by Ctrl-C; the command line ends with exit status 130, as shells expect."""
+class Interrupted(KeyboardInterrupt):
+    """A training that was stopped by Ctrl-C, and what goes on from there."""

@@ -10,13 +10,13 @@ import torch
 from click.testing import CliRunner, Result
 from clip_files import FARL_SHAPES, openai_constants
 
-from rapport_training.cli import TrainingGroup
+from rapport_edge.cli import RapportGroup
 from rapport_training.demographic.checkpoints.command import checkpoint
 from rapport_training.demographic.model import CLIP, build_model
 
 
 def run(*words: object) -> Result:
-    group = TrainingGroup("rapport-train", commands={"checkpoint": checkpoint})
+    group = RapportGroup("rapport-train", commands={"checkpoint": checkpoint})
     assert isinstance(group, click.Group)
     return CliRunner().invoke(group, ["checkpoint", *map(str, words)])
 

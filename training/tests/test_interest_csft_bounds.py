@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from content_log import RECIPE, items_table, recipe_of, write_content_log, write_tables
 
+from rapport_edge.cli import RapportGroup
 from rapport_edge.errors import SettingsError
-from rapport_training.cli import TrainingGroup
 from rapport_training.interest.commands import interest
 from rapport_training.interest.content.catalogue import read_catalogue, titles_of
 from rapport_training.interest.content.csft.bounds import bounds_of
@@ -123,7 +123,7 @@ def test_samples_of_another_log_do_not_say_what_may_teach(tmp_path: Path) -> Non
 
 def test_the_command_trains_on_leave_last_out_of_some_kinds(tmp_path: Path) -> None:
     log = write_content_log(tmp_path / "log")
-    cli = TrainingGroup(commands={"interest": interest})
+    cli = RapportGroup(commands={"interest": interest})
     said = ["--protocol", "leave-last-out", "--sample-kind", "purchase", "--negatives", "1"]
     prepared = ["interest", "prepare", "--log", str(log.path), "--out", str(tmp_path / "samples"), *said]
     assert CliRunner().invoke(cli, prepared).exit_code == 0

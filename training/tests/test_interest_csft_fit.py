@@ -13,8 +13,8 @@ from content_log import RECIPE, items_table, recipe_of, write_content_log
 from lightning.pytorch import Trainer
 from next_item import next_item
 
+from rapport_edge.cli import RapportGroup
 from rapport_edge.errors import SettingsError
-from rapport_training.cli import TrainingGroup
 from rapport_training.errors import Interrupted
 from rapport_training.interest.commands import interest
 from rapport_training.interest.content.csft.bounds import Bounds
@@ -123,7 +123,7 @@ def test_a_run_with_another_end_of_training_is_not_continued(log: BehaviourLog, 
 def test_the_commands(log: BehaviourLog, tmp_path: Path) -> None:
     shutil.copytree(log.path, tmp_path / "log")
     (tmp_path / "tiny.yaml").write_text(RECIPE)
-    cli = TrainingGroup(commands={"interest": interest})
+    cli = RapportGroup(commands={"interest": interest})
     common = ["--log", str(tmp_path / "log"), "--recipe", str(tmp_path / "tiny.yaml")]
     plain = CliRunner().invoke(cli, ["interest", "pretrain", *common, "--run", str(tmp_path / "plain"), "--plain"])
     assert plain.exit_code == 0, plain.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rapport_training.cli import TrainingGroup
+from rapport_edge.cli import RapportGroup
 from rapport_training.demographic.evaluation.commands import evaluate, query, table
 from rapport_training.demographic.evaluation.result import DataSummary, Result, Retrieval
 from rapport_training.demographic.evaluation.retrieval import Figures, Setting
@@ -35,7 +35,7 @@ settings: [{pool: whole, match: profile}, {pool: 8, match: image}]
 
 WHOLE = Setting(pool="whole", match="profile")
 
-commands = TrainingGroup(commands={command.name: command for command in (table, query, evaluate)})
+commands = RapportGroup(commands={command.name: command for command in (table, query, evaluate)})
 
 
 def write_recipe(folder: Path) -> Path:

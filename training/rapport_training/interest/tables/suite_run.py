@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from rapport_edge.errors import RapportError
 from rapport_training.commit import current_commit
-from rapport_training.errors import Interrupted
 from rapport_training.interest.tables.cost import COSTS, CostJob, cost_jobs
 from rapport_training.interest.tables.estimate import Kind, Pace, in_words
 from rapport_training.interest.tables.jobs import CtrJob, EncoderJob, PlannedTable, Planner, by_seed, chain, chosen
@@ -65,8 +64,7 @@ class SuiteRun:
         """Does every job; one that fails leaves the others alone.
 
         Raises:
-            Interrupted: after Ctrl-C; `record` holds what is done.
-            KeyboardInterrupt: likewise.
+            KeyboardInterrupt: after Ctrl-C; `record` holds what is done.
         """
         self._look_at_what_is_kept()
         for job in self._jobs:
@@ -164,8 +162,6 @@ class SuiteRun:
         self._progress(f"{title} ({len(self._waiting)} to do{in_words(left)})")
         try:
             found = do()
-        except Interrupted:
-            raise
         except _FAILURES as error:
             _log.warning("%s failed: %s", title, error, exc_info=not isinstance(error, RapportError))
             self._failed[key] = self.missing[title] = str(error).splitlines()[0] if str(error) else repr(error)
