@@ -174,13 +174,15 @@ def test_pace_takes_the_nearest_kind() -> None:
 
 
 def test_peak_memory_sees_what_was_freed_again() -> None:
+    # Linux counts pages late: on each processor up to twice as many as there are processors, 1 MiB where there are 128.
+    late = 8 * 2**20
     with PeakMemory() as memory:
-        block = np.ones(32 * 2**20, dtype=np.uint8)
+        block = np.ones(64 * 2**20, dtype=np.uint8)
         del block
-    assert 31 * 2**20 < memory.bytes < 64 * 2**20  # Linux counts pages late, by some hundred kB
+    assert abs(memory.bytes - 64 * 2**20) < late
     with PeakMemory() as nothing:
         pass
-    assert nothing.bytes < 8 * 2**20
+    assert nothing.bytes < late
 
 
 @pytest.mark.parametrize(("groups", "share"), [(1, 1), (8, 8)])
