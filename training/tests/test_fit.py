@@ -26,6 +26,9 @@ from rapport_training.errors import TrainingError
 from rapport_training.masked_image.tokenizers.autoencoder import AutoencoderConfig, DiscreteAutoencoder
 from rapport_training.masked_image.tokenizers.loading import save_autoencoder
 
+#: Several trainings a test, some in processes that import everything anew: 104 s were measured on a busy machine.
+pytestmark = pytest.mark.timeout(400)
+
 RECIPE = """
 name: test-transformer
 seed: 3
@@ -74,20 +77,37 @@ def weights_of(checkpoint: Path) -> dict[str, torch.Tensor]:
     return torch.load(checkpoint, weights_only=True)["state_dict"]
 
 
+#: `rapport-train`, which is killed within its second epoch, however fast it is.
+KILLED = """
+import os, signal, sys
+from rapport_training.cli import main
+from rapport_training.demographic.module import ContrastiveModule
+
+step = ContrastiveModule.training_step
+
+def killed_step(module, batch, number):
+    if (module.current_epoch, number) == (1, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(module, batch, number)
+
+ContrastiveModule.training_step = killed_step
+main()
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_killed_run_resumes_to_the_same_numbers(
     fair_user: Path, image_tokenizer: Path, tmp_path: Path, workers: int
 ) -> None:
-    path = recipe_file(tmp_path, epochs=12, workers=workers)
+    path = recipe_file(tmp_path, epochs=4, workers=workers)
     recipe, inputs = load_recipe(path), Inputs(fair_user, image_tokenizer=image_tokenizer)
     options = ["--image-tokenizer", str(image_tokenizer)]
     cut = tmp_path / "cut"
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    with subprocess.Popen(command(path, fair_user, cut, *options), env=environment, text=True) as process:
-        wait_for(cut / "checkpoints" / "last.ckpt", process)
-        process.send_signal(signal.SIGKILL)
-    assert not (cut / "finished").exists(), "the run ended before it could be killed"
+    killed = [sys.executable, "-c", KILLED, *command(path, fair_user, cut, *options)[1:]]
+    assert subprocess.run(killed, env=environment, check=False).returncode == -signal.SIGKILL
+    assert (cut / "checkpoints" / "last.ckpt").exists()
     resumed = fit(recipe, inputs, cut, devices=1)
     straight = fit(recipe, inputs, tmp_path / "straight", devices=1)
     expected = weights_of(straight)
@@ -95,7 +115,7 @@ def test_a_killed_run_resumes_to_the_same_numbers(
     for name, value in weights_of(resumed).items():
         torch.testing.assert_close(value, expected[name], rtol=0, atol=0, msg=name)
     rows = [(tmp_path / name / "history.csv").read_text().splitlines() for name in ("cut", "straight")]
-    assert len(rows[0]) == len(rows[1]) == 13
+    assert len(rows[0]) == len(rows[1]) == 5
     assert (cut / "curves.png").stat().st_size > 1000
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -83,8 +83,16 @@ for line in sys.stdin:
 """
 
 
+@pytest.fixture
+def readable_files() -> Iterator[None]:
+    """What is written may be read by others, whatever the umask of who runs the tests."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs two users, so root")
-def test_a_user_who_may_only_read_reads(memory_folder):
+def test_a_user_who_may_only_read_reads(memory_folder, readable_files):
     """Also with no writer, when SQLite's files beside the database are gone and this user cannot make them."""
     memory_folder.chmod(0o755)
     folder = memory_folder / "centre"
