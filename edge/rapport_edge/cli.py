@@ -28,6 +28,8 @@ class RapportGroup(click.Group):
             return super().invoke(ctx)
         except RapportError as error:
             raise UserError(str(error)) from error
+        except MemoryError as error:
+            raise UserError(f"there is not enough memory for this ({error}); ask for less at a time") from error
         except KeyboardInterrupt as stop:
             click.echo(str(stop) or "stopped", err=True)
             ctx.exit(130)

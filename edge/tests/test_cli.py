@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 from click.testing import CliRunner
 from tiny_bundle import race_head, write_tiny
 
@@ -78,3 +79,13 @@ def test_ctrl_c_ends_with_the_status_that_shells_expect() -> None:
 
     result = CliRunner().invoke(RapportGroup(commands={"wait": wait}), ["wait"])
     assert (result.exit_code, result.stdout, result.stderr) == (130, "ready\n", "stopped\n")
+
+
+def test_too_little_memory_is_a_line() -> None:
+    @click.command()
+    def want() -> None:
+        np.empty(1 << 57)
+
+    result = CliRunner().invoke(RapportGroup(commands={"want": want}), ["want"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: there is not enough memory for this (Unable to allocate")
