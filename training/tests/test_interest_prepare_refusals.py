@@ -67,13 +67,19 @@ def test_an_empty_split_and_a_log_out_of_order_are_refused(tmp_path):
         ("events", "label", [float("nan")] * 10, "an event has no label, or NaN"),
         ("events", "item", ["z"] * 10, "names a user or an item that the log does not have"),
         ("events", "time", [None] * 10, "an event has no time"),
+        ("events", "time", [1_700_000_000_000 + t for t in range(10)], "has the time .*: are these milliseconds"),
+        ("events", "user", [None] * 10, "an event has no user"),
+        ("events", "label", [0.0, 5.0] * 5, "labels from 0 to 5; expected 0 to 1"),
+        ("events", "label", [0.0, float("inf")] * 5, "labels from 0 to inf; expected 0 to 1"),
+        ("items", "attributes", [[("category", ["x"])]] * 10, "an attribute of the items is called 'category'"),
+        ("users", "attributes", [[("user", ["x"])]] * 10, "an attribute of the users is called 'user'"),
         ("items", "id", ["a"] * 10, "two items have the same id"),
     ],
 )
 def test_a_log_that_another_program_wrote_wrongly_is_refused(tmp_path, table, column, values, message):
     path = write_events(tmp_path / "log", RATINGS).path / f"{table}.parquet"
     content = pq.read_table(path)
-    place = content.schema.get_field_index(column)
+    place, values = content.schema.get_field_index(column), values[: len(content)]
     pq.write_table(content.set_column(place, content.schema[place], pa.array(values, content.schema[place].type)), path)
     with pytest.raises(LogError, match=message):
         prepare(BehaviourLog.open(tmp_path / "log"), PrepareSettings(), tmp_path / "out")

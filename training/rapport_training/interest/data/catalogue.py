@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rapport_training.interest.batch import FIRST, PADDING, UNKNOWN, Field
+from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.prepared_writer import Catalogue
 from rapport_training.interest.data.vocabulary import Vocabulary
 
@@ -24,6 +25,9 @@ def catalogue(kind: str, table: pa.Table, trained: NDArray[np.bool_]) -> Catalog
         kind: "item" or "user", the first field's name.
         table: id, attributes and, of items, category; row r has index r + 2.
         trained: (rows + 2,) by index: whether the training split has it. Only such rows make vocabularies.
+
+    Raises:
+        LogError: if an attribute has no name, or that of another field.
     """
     count = len(table) + FIRST
     fields, blocks = [Field(kind, count)], [np.arange(count, dtype=np.int32)[:, None]]
@@ -37,6 +41,8 @@ def catalogue(kind: str, table: pa.Table, trained: NDArray[np.bool_]) -> Catalog
             trained,
         )
     for name, values in _attributes(table["attributes"].combine_chunks()).items():
+        if not name or name in {field.name for field in fields}:
+            raise LogError(f"an attribute of the {kind}s is called {name!r}, which means something else: rename it")
         _add(fields, blocks, name, values, trained)
     return Catalogue(["", "", *table["id"].to_pylist()], fields, np.concatenate(blocks, axis=1))
 

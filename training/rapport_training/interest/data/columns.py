@@ -41,11 +41,9 @@ def check_labels(labels: pa.ChunkedArray, before: int) -> None:
         )
 
 
-def check_times(times: pa.ChunkedArray) -> None:
-    """Refuses with a `LogError` what can be no Unix seconds."""
+def check_times(times: pa.Array | pa.ChunkedArray, where: str = "the source") -> None:
+    """Refuses with a `LogError` what can be no Unix seconds; `where` the times are from."""
     bounds = pc.min_max(times).as_py()
     for found in bounds.values():
         if found is not None and abs(found) > LATEST:
-            raise LogError(
-                f"an event of the source has the time {found}; expected Unix seconds: are these milliseconds?"
-            )
+            raise LogError(f"an event of {where} has the time {found}; expected Unix seconds: are these milliseconds?")

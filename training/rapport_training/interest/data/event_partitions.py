@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rapport_training.interest.batch import UNKNOWN
+from rapport_training.interest.data.columns import check_times
 from rapport_training.interest.data.errors import LogError
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.settings import PrepareSettings
@@ -150,12 +151,15 @@ class Partitioner:
         return [int(round(share * samples, 6)) for share in (train, train + validation)]
 
     def _events(self, batch: pa.RecordBatch, items: Vocabulary, users: Vocabulary, latest: int) -> NDArray[Any]:
+        for column in ("user", "item", self._key):
+            if batch[column].null_count:
+                raise LogError(f"{self._log.path}: an event has no {column}")
+        if self._log.record.timed:
+            check_times(batch[self._key], str(self._log.path))
         events = np.zeros(len(batch), EVENT)
         events["user"], events["item"] = users.find(batch["user"]), items.find(batch["item"])
         if (events["user"] == UNKNOWN).any() or (events["item"] == UNKNOWN).any():
             raise LogError(f"{self._log.path}: an event names a user or an item that the log does not have")
-        if batch[self._key].null_count:
-            raise LogError(f"{self._log.path}: an event has no {self._key}")
         events["time"] = batch[self._key].to_numpy(zero_copy_only=False)
         if len(batch) and (events["time"][0] < latest or (np.diff(events["time"]) < 0).any()):
             raise LogError(f"{self._log.path}: the events are not sorted by {self._key}; convert the source again")
@@ -167,6 +171,8 @@ class Partitioner:
         label = batch["label"].to_numpy(zero_copy_only=False)
         if np.isnan(label).any():
             raise LogError(f"{self._log.path}: an event has no label, or NaN")
+        if len(label) and not 0 <= label.min() <= label.max() <= 1:
+            raise LogError(f"{self._log.path}: labels from {label.min():g} to {label.max():g}; expected 0 to 1")
         liked = label >= self._threshold
         sample = _is_one_of(batch["kind"], self._settings.sample_kinds)
         if self._settings.negatives:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import pyarrow as pa
@@ -42,7 +42,7 @@ class About(msgspec.Struct, frozen=True):
     source: str = ""
     licence: str = ""
     label_name: str = "click"
-    label_scale: float = 1.0
+    label_scale: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     timed: bool = True
 
 
