@@ -27,6 +27,8 @@ from rapport_training.interest.ctr.positions import Padded
 from rapport_training.interest.ctr.recipe import CtrRecipe, Mim
 from rapport_training.interest.ctr.run import load_ctr
 from rapport_training.interest.data.content_table import InMemoryContent
+from rapport_training.interest.data.log import About
+from rapport_training.interest.data.log_writer import write_log
 from rapport_training.interest.data.prepared import PreparedLog
 from rapport_training.interest.export.bundle_files import content_arrays
 from rapport_training.interest.export.card import CardFacts
@@ -202,6 +204,20 @@ def test_another_log_is_refused(data, tmp_path):
     log, prepared, _ = data
     assert licence_of(prepared, log) == "CC0-1.0"
     assert licence_of(prepared, None) == "not stated"
+    items = log.items()
+    content = {name: items[name].to_pylist() for name in ("id", "title", "attributes")}
+
+    def fill(writer):
+        writer.add_items(**content, category=items["category"].to_pylist()[::-1])
+        for batch in log.event_batches():
+            writer.add_events(**{name: batch[name] for name in ("user", "item", "time", "label")})
+
+    changed = write_log(About("small"), fill, tmp_path / "changed")
+    with pytest.raises(SettingsError, match=r"not the log that .* was prepared from, or has changed since"):
+        licence_of(prepared, changed)
+    table = changed.items(["id", "title", "category", "attributes"])
+    with pytest.raises(SettingsError, match=r"category '.*' of one is '.*' of the other"):
+        named(prepared.item_fields, prepared.item_values, prepared.item_ids, table)
 
 
 @pytest.mark.parametrize(("value", "reason"), [(np.nan, "not finite"), (1e6, "too large for a bundle")])

@@ -203,3 +203,12 @@ def _finish(
 def samples_digest(log: BehaviourLog, settings: PrepareSettings) -> str:
     """What `prepare` says of its samples: equal digests, equal samples."""
     return hashlib.sha256(f"{FORMAT} {log.digest} ".encode() + msgspec.json.encode(settings)).hexdigest()
+
+
+def settings_of(prepared: PreparedLog, log: BehaviourLog) -> PrepareSettings | None:
+    """The settings with which this log gave these samples; None if it did not, or is not any more what it was."""
+    try:
+        settings = msgspec.convert(prepared.record.settings, PrepareSettings)
+    except msgspec.ValidationError:
+        return None
+    return settings if samples_digest(log, settings) == prepared.digest else None

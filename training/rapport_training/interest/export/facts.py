@@ -7,6 +7,7 @@ from rapport_training.interest.ctr.ctr_model import CtrModel
 from rapport_training.interest.ctr.evaluation import evaluate_ctr
 from rapport_training.interest.data.content_table import ContentTable
 from rapport_training.interest.data.log import BehaviourLog
+from rapport_training.interest.data.prepare import settings_of
 from rapport_training.interest.data.prepared import PreparedLog
 from rapport_training.interest.export.card import CardFacts
 
@@ -23,13 +24,13 @@ def licence_of(prepared: PreparedLog, log: BehaviourLog | None) -> str:
     """The data's licence, as its log states it.
 
     Raises:
-        SettingsError: if it is the log of other data.
+        SettingsError: if it is the log of other data, or has changed since.
     """
     if log is None:
         return "not stated"
-    if log.item_count + 2 != len(prepared.item_ids):
+    if settings_of(prepared, log) is None:
         raise SettingsError(
-            f"{log.path} has {log.item_count} items, the prepared samples have {len(prepared.item_ids) - 2}: "
-            "it is another log"
+            f"{log.path} is not the log that {prepared.path} was prepared from, or has changed since: names of values "
+            "would be wrong; leave --log out, or prepare it and train again"
         )
     return log.record.licence or "not stated"

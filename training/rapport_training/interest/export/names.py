@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,7 @@ def named(fields: Sequence[Field], values: NDArray[np.int32], ids: Sequence[str]
             by its index.
 
     Raises:
-        SettingsError: if the log's ids are not those of the prepared samples.
+        SettingsError: if the log's ids or values are not those of the prepared samples.
     """
     if table is None:
         return _numbered(fields, values)
@@ -50,7 +50,7 @@ def named(fields: Sequence[Field], values: NDArray[np.int32], ids: Sequence[str]
     column = fields[0].columns
     for field in fields[1:]:
         block = values[FIRST:, column : column + field.columns]
-        vocabularies[field.name] = _vocabulary(field, block, (row.get(field.name, ()) for row in words))
+        vocabularies[field.name] = _vocabulary(field, block, [row.get(field.name, ()) for row in words])
         column += field.columns
     titles = (
         [title or "" for title in table["title"].to_pylist()] if "title" in table.column_names else [""] * len(words)
@@ -74,14 +74,17 @@ def _words(table: pa.Table, count: int) -> list[dict[str, tuple[str, ...]]]:
     return rows
 
 
-def _vocabulary(field: Field, block: NDArray[np.int32], words: Iterable[tuple[str, ...]]) -> list[str]:
-    """Inverts what `data.catalogue` did: an index is called as any value that has it."""
-    found = [""] * (field.vocabulary - FIRST)
+def _vocabulary(field: Field, block: NDArray[np.int32], words: Sequence[tuple[str, ...]]) -> list[str]:
+    """Inverts what `data.catalogue` did: an index is called as all values that have it."""
+    called: dict[int, str] = {}
     for row, values in zip(block.tolist(), words, strict=True):
         for index, value in zip(row, values, strict=False):
-            if index >= FIRST:
-                found[index - FIRST] = value
-    return found
+            if index >= FIRST and called.setdefault(index, value) != value:
+                raise SettingsError(
+                    f"the log is not the one that the samples were prepared from: {field.name} {called[index]!r} of "
+                    f"one is {value!r} of the other"
+                )
+    return [called.get(index, "") for index in range(FIRST, field.vocabulary)]
 
 
 def _numbered(fields: Sequence[Field], values: NDArray[np.int32]) -> Named:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.data.held_out import held_out_from
 from rapport_training.interest.data.log import BehaviourLog
-from rapport_training.interest.data.prepare import samples_digest
+from rapport_training.interest.data.prepare import settings_of
 from rapport_training.interest.data.prepared import PreparedLog
-from rapport_training.interest.data.settings import PrepareSettings
 
 
 @dataclass(frozen=True)
@@ -46,24 +44,14 @@ def bounds_of(prepared: PreparedLog, log: BehaviourLog) -> Bounds:
             of another log.
     """
     if prepared.record.settings.get("protocol") == "leave-last-out":
-        settings = _settings_of(prepared, log)
+        settings = settings_of(prepared, log)
+        if settings is None:
+            raise SettingsError(
+                f"{prepared.path} was not made of the log {log.path} by this version, so it does not say which of its "
+                "events may teach an encoder: prepare the log again"
+            )
         return Bounds(held_out=held_out_from(log, settings), samples=prepared.digest)
     times = np.concatenate([prepared.samples(split).time for split in ("validation", "test")])
     if len(times) == 0 or times.min() < 0:
         raise SettingsError(f"{prepared.path} does not say where its training ends, so no encoder can learn")
     return Bounds(until=int(times.min()) - 1)
-
-
-def _settings_of(prepared: PreparedLog, log: BehaviourLog) -> PrepareSettings:
-    """Those that make these samples of this log, and no others."""
-    try:
-        settings = msgspec.convert(prepared.record.settings, PrepareSettings)
-        same = samples_digest(log, settings) == prepared.digest
-    except msgspec.ValidationError:
-        same = False
-    if not same:
-        raise SettingsError(
-            f"{prepared.path} was not made of the log {log.path} by this version, so it does not say which of its "
-            "events may teach an encoder: prepare the log again"
-        )
-    return settings
