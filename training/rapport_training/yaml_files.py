@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
+import yaml
 
 from rapport_edge.errors import SettingsError
 
@@ -28,15 +29,32 @@ def read_yaml(path: Path, kind: type[_T], word: str, contradiction: Callable[[_T
         SettingsError: naming the file and what is wrong.
     """
     try:
-        found = msgspec.yaml.decode(path.read_bytes(), type=kind)
+        text = path.read_bytes()
+        found = msgspec.yaml.decode(text, type=kind)
     except OSError as error:
         raise SettingsError(f"cannot read the {word} {path}: {error.strerror}") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise SettingsError(f"{word} {path}: {error}") from error
-    problem = contradiction(found)
+    problem = next(_repeated(yaml.compose(text, yaml.CSafeLoader)), "") or contradiction(found)
     if problem:
         raise SettingsError(f"{word} {path}: {problem}")
     return found
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[str]:
+    """Settings that are there twice: YAML's readers take the last one and say nothing."""
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            yield from _repeated(one)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            yield f"{key.value} is there twice, in line {lines[key.value]} and in line {line}: leave one out"
+        lines[key.value] = line
+        yield from _repeated(value)
 
 
 def shipped_or_own(name: str, folder: Path, word: str) -> Path:

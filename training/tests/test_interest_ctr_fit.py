@@ -131,6 +131,15 @@ def test_a_loss_that_is_no_number_ends_the_training(prepared: PreparedLog, tmp_p
     assert not (tmp_path / "finished").exists()
 
 
+def test_a_split_of_one_kind_of_label_is_refused_before_an_epoch(tmp_path: Path) -> None:
+    prepared = prepared_clicks(tmp_path, rows=100)
+    file = prepared.path / "samples" / "validation" / "label.npy"
+    np.save(file, np.ones_like(np.load(file)))
+    with pytest.raises(SettingsError, match=r"all 400 samples of .*, validation, are liked"):
+        train(RECIPE, PreparedLog.open(prepared.path), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_commands_say_protocol_and_leakage(prepared: PreparedLog, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("{name: cli, model: average, batch_size: 256, epochs: 1, patience: 0}")
@@ -141,6 +150,9 @@ def test_commands_say_protocol_and_leakage(prepared: PreparedLog, tmp_path: Path
     assert said.exit_code == 0, said.output
     for part in ("AUC 0.", "GAUC", "log loss", prepared.protocol, "leakage check: labels shuffled"):
         assert part in said.output
+    assert "of the test in training" in said.output
+    watched = CliRunner().invoke(main, ["interest", "evaluate", "--split", "validation", *files])
+    assert "of the validation in training" in watched.output
     unread = CliRunner().invoke(main, ["interest", "fit", "--recipe", str(recipe), "--centre", "somewhere", *files])
     assert unread.exit_code == 2
     assert "recipe cli has none of MIM's modules" in unread.output
@@ -168,6 +180,9 @@ def test_shipped_recipes_say_what_the_paper_sets() -> None:
         ("{name: x, model: twin, search: hard}", "twin has no search"),
         ("{name: x, model: din, position: age}", "din has no position, .* bst and sim and twin"),
         ("{name: x, model: dien, pooling: mean}", "dien has no pooling"),
+        ("{name: x, model: din, attention_hidden: []}", "length >= 1 - at `\\$.attention_hidden"),
+        ("name: x\nmodel: din\nseed: 1\nhidden: [8]\nseed: 2", "seed is there twice, in line 3 and in line 5"),
+        ("{name: x, model: din, mim: {id: true, fusion: true, id: false}}", "id is there twice"),
     ],
 )
 def test_recipes_that_contradict_themselves_are_refused(text: str, problem: str, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def evaluate(run: Path, data: Path, centre: str | None, split: str) -> None:
     _, found = evaluate_ctr(model, prepared, split, content)  # type: ignore[arg-type]
     click.echo(f"{recipe.name} on {prepared.name}, {split} ({found.n:,} samples); protocol: {prepared.protocol}")
     click.echo(f"AUC {found.auc:.4f}  GAUC {found.gauc:.4f}  log loss {found.log_loss:.4f}")
-    click.echo(leakage_report(prepared).line())
+    click.echo(leakage_report(prepared, split=split).line())  # type: ignore[arg-type]
 
 
 def centre_content(recipe: CtrRecipe, prepared: PreparedLog, centre: str | None) -> ContentTable | None:

@@ -99,6 +99,7 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
     validation = SplitBatches(prepared, recipe, content, None)
     if len(training) == 0 or len(validation) == 0:
         raise SettingsError(f"{prepared.path} lacks training or validation samples")
+    _check_labels(prepared)
     model = new_model(recipe, prepared, content)
     with owned(run):
         if not resume:  # every process: none looks before another has tidied up, none writes before all have met
@@ -107,6 +108,19 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
         if not is_finished(run):
             train_in(run, trainer, CtrModule(recipe, model, prepared.item_ids), training, validation)
     return result_of(run, recipe)
+
+
+def _check_labels(prepared: PreparedLog) -> None:
+    """Refuses before an epoch what cannot be measured after it."""
+    for split in ("train", "validation"):
+        label = prepared.samples(split).label  # type: ignore[arg-type]
+        clicked = label >= 0.5
+        if clicked.all() or not clicked.any():
+            which = "liked" if clicked.any() else "not liked"
+            raise SettingsError(
+                f"all {len(label)} samples of {prepared.path}, {split}, are {which}, of which nothing can be learned "
+                "or measured; prepare it with other shares, another protocol or sampled negatives"
+            )
 
 
 def new_model(recipe: CtrRecipe, prepared: PreparedLog, content: ContentTable | None) -> CtrModel:

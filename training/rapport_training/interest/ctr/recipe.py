@@ -95,7 +95,7 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
     embedding_std: Positive = 1e-4
     hidden: tuple[Count, ...] = (128, 64)
     activation: Literal["relu", "dice"] = "relu"
-    attention_hidden: tuple[Count, ...] = (64,)
+    attention_hidden: Annotated[tuple[Count, ...], msgspec.Meta(min_length=1)] = (64,)
     attention_dropout: Share = 0.0
     heads: Count = 4
     layers: Count = 1

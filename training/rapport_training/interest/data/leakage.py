@@ -33,14 +33,15 @@ _BY_CHANCE: Final = 5.0
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """What comes out on the test split.
+    """What comes out on the split that is measured on.
 
     Attributes:
         shuffled: AUC of a classifier that learned shuffled labels, against shuffled labels; 0.5 by right.
         shuffled_chance: standard deviation of such an AUC by chance.
         metadata: AUC of a classifier of the features below, with true labels.
         single: AUC of each feature alone, whichever its direction, so that 0.5 is the least.
-        in_training: share of the test samples that training has with the same user, item, time and history length.
+        split: that is measured on.
+        in_training: share of its samples that training has with the same user, item, time and history length.
         warnings: what is suspicious about it, in words.
     """
 
@@ -49,6 +50,7 @@ class LeakageReport:
     metadata: float
     single: dict[str, float]
     in_training: float
+    split: Split = "test"
     warnings: list[str] = field(default_factory=list)
 
     def line(self) -> str:
@@ -56,7 +58,8 @@ class LeakageReport:
         name, best = max(self.single.items(), key=lambda item: item[1], default=("nothing", 0.5))
         text = (
             f"leakage check: labels shuffled {self.shuffled:.4f} (chance ±{self.shuffled_chance:.4f}), metadata only "
-            f"{self.metadata:.4f} (most by {name}, {best:.4f}), {100 * self.in_training:.2f} % of the test in training"
+            f"{self.metadata:.4f} (most by {name}, {best:.4f}), {100 * self.in_training:.2f} % of the "
+            f"{self.split} in training"
         )
         return "; ".join([text, *self.warnings])
 
@@ -86,6 +89,7 @@ def leakage_report(prepared: PreparedLog, *, split: Split = "test", rows: int = 
         metadata=_auc_of_classifier(tables, [train.label, test.label], seed),
         single=single,
         in_training=_overlap(prepared.row_groups("train", _CHUNK), test),
+        split=split,
     )
     report.warnings.extend(_suspicions(report))
     return report
@@ -178,5 +182,5 @@ def _suspicions(report: LeakageReport) -> list[str]:
     if report.metadata > SUSPICIOUS:
         warnings.append(f"WARNING: metadata alone reach more than {SUSPICIOUS}; the AUC says little about interest")
     if report.in_training > 0.01:
-        warnings.append("WARNING: training has test samples")
+        warnings.append(f"WARNING: training has {report.split} samples")
     return warnings
