@@ -262,3 +262,17 @@ def test_ctrl_c_between_the_two_renames_leaves_what_was_there(tmp_path, monkeypa
                   overwrite=True)  # fmt: skip
     monkeypatch.undo()
     assert BehaviourLog.open(tmp_path / "log").digest == digest
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    log = write_events(tmp_path / "log", [Event(f"user{t % 7}", f"item{t * t % 31}", t, 1 + t % 5) for t in range(500)])
+    whole = list(log.event_batches())
+    path = log.path / "events.parquet"
+    content = path.read_bytes()
+    for place in range(100, len(content) // 2, 97):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        try:
+            found = list(log.event_batches())
+        except LogError:
+            continue
+        assert found == whole, place

@@ -115,14 +115,19 @@ class BehaviourLog:
 
     def _batches(self, name: str, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         path = self.path / f"{name}.parquet"
-        with _reading(path), pq.ParquetFile(path) as file:
+        with _reading(path), _open(path) as file:
             for group in range(file.num_row_groups):
                 yield from file.read_row_group(group, columns=columns).combine_chunks().to_batches()
 
     def _table(self, name: str, columns: Sequence[str] | None) -> pa.Table:
         path = self.path / f"{name}.parquet"
-        with _reading(path), pq.ParquetFile(path) as file:
+        with _reading(path), _open(path) as file:
             return file.read(columns=columns)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    """Reads with checksums: a flipped bit in an id or a picture would train silently."""
+    return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 @contextmanager
@@ -135,7 +140,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _check_table(path: Path, schema: pa.Schema, rows: int) -> None:
-    with _reading(path), pq.ParquetFile(path) as file:
+    with _reading(path), _open(path) as file:
         found = file.schema_arrow
         metadata_rows = file.metadata.num_rows
     for field in schema:
