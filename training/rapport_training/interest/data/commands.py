@@ -123,6 +123,26 @@ def fuxictr(  # noqa: PLR0913 - one argument per option
 
 
 @data.command()
+@click.argument("folder", type=_PATH)
+@click.option("--pictures", type=_PATH, help="Zip file or folder with ID.jpg.")
+@click.option("--name", default="", help="Of the data.  [default: the folder's]")
+@click.option("--licence", default="", help="What may be done with it; a bundle's card says it.")
+@click.option("--label-name", default="click", show_default=True, help="What the column label is, such as rating.")
+@click.option(
+    "--label-scale", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="The best."
+)
+@_OUT
+@_OVERWRITE
+def tables(folder: Path, pictures: Path | None, out: Path, overwrite: bool, **about: Any) -> None:
+    """Tables of your own: events.parquet and, where wanted, items.parquet and users.parquet."""
+    from rapport_training.interest.data.log import About
+    from rapport_training.interest.data.log_writer import write_log
+    from rapport_training.interest.data.sources.tables import tables as source
+
+    _say(write_log(*source(folder, About(**about), pictures), out, overwrite=overwrite))
+
+
+@data.command()
 @click.option("--kind", type=click.Choice(["content", "noise"]), required=True, help="What the clicks follow.")
 @click.option("--items", type=click.IntRange(min=0), default=0, help="[default: content 6000, noise 400]")
 @click.option("--users", type=click.IntRange(min=0), default=0, help="[default: content 4000, noise 5000]")
