@@ -150,7 +150,12 @@ def checked_items(ids: Sequence[str], vectors: ArrayLike, sources: Sequence[str]
         CentreError: see `RepresentationCentre.put`.
     """
     checked_ids(ids)
-    values = np.asarray(vectors)
+    try:
+        values = np.asarray(vectors)
+    except ValueError as error:
+        raise CentreError(f"the vectors make no matrix: {error}") from error
+    if values.dtype.kind not in "fiu":
+        raise CentreError(f"vectors are real numbers, not {values.dtype}")
     if values.shape != (len(ids), layout.dimension) or len(sources) != len(ids):
         raise CentreError(
             f"{len(ids)} ids need {len(ids)} vectors of {layout.dimension} values and as many sources, not "
