@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from rapport_edge.cli import RapportGroup
 from rapport_edge.errors import SettingsError
 from rapport_training.interest.commands import interest
 from rapport_training.interest.content.catalogue import read_catalogue, titles_of
-from rapport_training.interest.content.csft.bounds import bounds_of
+from rapport_training.interest.content.csft.bounds import bounds_of, bounds_until
 from rapport_training.interest.content.csft.pairs import interest_pairs
 from rapport_training.interest.content.language import new_language_tower
 from rapport_training.interest.content.recipe import Csft
@@ -113,12 +113,20 @@ def test_a_split_by_time_ends_before_its_first_question(tmp_path: Path) -> None:
     assert until < min(prepared.samples(split).time.min() for split in ("validation", "test"))
 
 
-def test_samples_of_another_log_do_not_say_what_may_teach(tmp_path: Path) -> None:
-    asked = PrepareSettings(protocol="leave-last-out", negatives=1)
+@pytest.mark.parametrize("protocol", ["leave-last-out", "time"])
+def test_samples_of_another_log_do_not_say_what_may_teach(tmp_path: Path, protocol: Literal["time"]) -> None:
+    asked = PrepareSettings(protocol=protocol, negatives=1)
     prepared = prepare(write_content_log(tmp_path / "log"), asked, tmp_path / "samples")
     other = write_content_log(tmp_path / "other", users=5)
     with pytest.raises(SettingsError, match=r"samples was not made of the log .*other"):
         bounds_of(prepared, other)
+
+
+def test_milliseconds_are_no_bound(tmp_path: Path) -> None:
+    log = write_content_log(tmp_path / "log")
+    assert bounds_until(40, log).until == 40
+    with pytest.raises(SettingsError, match=r"--until 1700000000000: .* milliseconds"):
+        bounds_until(1_700_000_000_000, log)
 
 
 def test_the_command_trains_on_leave_last_out_of_some_kinds(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.prepare import prepare
 from rapport_training.interest.data.prepared import PreparedLog
 from rapport_training.interest.data.settings import PrepareSettings
+from rapport_training.interest.tables.open_log import open_log
+from rapport_training.interest.tables.suite import LogPlan
 
 
 @pytest.mark.parametrize(
@@ -153,3 +155,12 @@ def test_what_a_killed_command_left_is_removed_by_the_same_command(tmp_path):
     again = CliRunner().invoke(main, command)
     assert again.exit_code == 0, again.output
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["out"]
+
+
+def test_the_tables_refuse_samples_of_another_log(tmp_path):
+    mine, other = (write_events(tmp_path / name, RATINGS[: 10 - n]) for n, name in enumerate(("mine", "other")))
+    samples = prepare(mine, PrepareSettings(), tmp_path / "samples").path
+    plan = LogPlan(title="ratings")
+    assert open_log(plan, None, samples, tmp_path).log is None
+    with pytest.raises(SettingsError, match=r"log ratings: .*samples was not prepared from .*other"):
+        open_log(plan, other.path, samples, tmp_path)

@@ -73,7 +73,7 @@ def csft(  # noqa: PLR0913 - options of the command line
     makes its figures worthless.
     """
     from rapport_edge.errors import SettingsError
-    from rapport_training.interest.content.csft.bounds import Bounds, bounds_of
+    from rapport_training.interest.content.csft.bounds import Bounds, bounds_of, bounds_until
     from rapport_training.interest.content.csft.fit import fit_csft
     from rapport_training.interest.content.recipe import content_recipe_path, load_content_recipe
     from rapport_training.interest.data.log import BehaviourLog
@@ -82,7 +82,11 @@ def csft(  # noqa: PLR0913 - options of the command line
     if sum([data is not None, until is not None, leave_last is not None, all_events]) != 1:
         raise SettingsError("say which events teach: one of --data PREPARED, --until, --leave-last and --all-events")
     events = BehaviourLog.open(log)
-    bounds = Bounds(until, leave_last or 0) if data is None else bounds_of(PreparedLog.open(data), events)
+    bounds = Bounds(leave_last=leave_last or 0)
+    if data is not None:
+        bounds = bounds_of(PreparedLog.open(data), events)
+    elif until is not None:
+        bounds = bounds_until(until, events)
     settings = load_content_recipe(content_recipe_path(recipe))
     checkpoint = fit_csft(settings, events, run, devices=devices or "auto", bounds=bounds, **options)
     click.echo(f"trained: {checkpoint}")

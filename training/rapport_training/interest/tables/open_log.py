@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rapport_edge.errors import SettingsError
 from rapport_training.interest.data.leakage import leakage_report
 from rapport_training.interest.data.log import BehaviourLog
-from rapport_training.interest.data.prepare import prepare
+from rapport_training.interest.data.prepare import prepare, settings_of
 from rapport_training.interest.data.prepared import PreparedLog
 from rapport_training.interest.data.settings import PrepareSettings
 from rapport_training.interest.tables.jobs import LogDigests, job_key
@@ -61,6 +62,8 @@ def open_log(plan: LogPlan, folder: Path | None, prepared: Path | None, out: Pat
             prepared.parent.mkdir(parents=True, exist_ok=True)
             prepare(log, settings, prepared)
     samples = PreparedLog.open(prepared)
+    if log is not None and samples.record.settings and settings_of(samples, log) is None:
+        raise SettingsError(f"log {plan.title}: {prepared} was not prepared from {folder}, or that has changed since")
     return OpenLog(log, samples, _summary(plan, samples, ResultsFolder(out / "results")))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rapport_edge.errors import SettingsError
+from rapport_edge.ranking.history import LATEST
 from rapport_training.interest.data.held_out import held_out_from
 from rapport_training.interest.data.log import BehaviourLog
 from rapport_training.interest.data.prepare import settings_of
@@ -36,22 +37,30 @@ def bounds_of(prepared: PreparedLog, log: BehaviourLog) -> Bounds:
     """What keeps an encoder to the events that prepared samples train on.
 
     Args:
-        prepared: samples; under leave-last-out they must be of this log.
+        prepared: samples of this log.
         log: that the encoder learns from.
 
     Raises:
-        SettingsError: if the samples have no times, and no protocol that says which events are theirs; or if they are
-            of another log.
+        SettingsError: if they were not prepared from this log: the times of another say nothing about it.
     """
-    if prepared.record.settings.get("protocol") == "leave-last-out":
-        settings = settings_of(prepared, log)
-        if settings is None:
-            raise SettingsError(
-                f"{prepared.path} was not made of the log {log.path} by this version, so it does not say which of its "
-                "events may teach an encoder: prepare the log again"
-            )
+    settings = settings_of(prepared, log)
+    if settings is None:
+        raise SettingsError(
+            f"{prepared.path} was not made of the log {log.path} by this version, so it does not say which of its "
+            "events may teach an encoder: prepare the log again"
+        )
+    if settings.protocol == "leave-last-out":
         return Bounds(held_out=held_out_from(log, settings), samples=prepared.digest)
     times = np.concatenate([prepared.samples(split).time for split in ("validation", "test")])
-    if len(times) == 0 or times.min() < 0:
-        raise SettingsError(f"{prepared.path} does not say where its training ends, so no encoder can learn")
     return Bounds(until=int(times.min()) - 1)
+
+
+def bounds_until(until: int, log: BehaviourLog) -> Bounds:
+    """What keeps an encoder to the events up to a moment.
+
+    Raises:
+        SettingsError: if it can be no Unix seconds, and the log has such times: every event would teach.
+    """
+    if log.record.timed and abs(until) > LATEST:
+        raise SettingsError(f"--until {until}: expected Unix seconds: are these milliseconds?")
+    return Bounds(until=until)
