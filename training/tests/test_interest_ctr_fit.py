@@ -57,13 +57,14 @@ class StopInEpoch(pl.Callback):
 
 
 def test_a_model_learns_and_its_run_says_how_well(prepared: PreparedLog, tmp_path: Path) -> None:
-    train(RECIPE, prepared, tmp_path)
+    whole = msgspec.structs.replace(RECIPE, epochs=6)  # AUCs of five seeds: .65 to .94 after four, .995 to 1 after six
+    train(whole, prepared, tmp_path)
     rows = history(tmp_path)
     assert {"val/auc", "val/gauc", "val/log_loss", "train/loss"} <= rows[0].keys()
-    assert float(rows[-1]["val/auc"]) > 0.9
+    assert float(rows[-1]["val/auc"]) > 0.98
     model, recipe = load_ctr(tmp_path)
     scores, found = evaluate_ctr(model, prepared, "validation")
-    assert recipe == RECIPE
+    assert recipe == whole
     assert len(scores) == found.n == 400
     assert found.auc == pytest.approx(float(rows[-1]["val/auc"]), abs=1e-6)
     assert found.gauc == pytest.approx(float(rows[-1]["val/gauc"]), abs=1e-6)
