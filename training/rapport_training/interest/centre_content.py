@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rapport_edge.representation import CentreReader, EmbeddedReader, FrozenTable, open_centre
+from rapport_edge.representation import CentreError, CentreReader, EmbeddedReader, FrozenTable, open_centre
+from rapport_edge.representation.addresses import without_password
 from rapport_training.interest.batch import FIRST
 
 _log = logging.getLogger(__name__)
@@ -76,7 +77,13 @@ def content_of(item_ids: Sequence[str], where: Path | str) -> CentreContent:
         where: a folder, or a Redis server.
 
     Raises:
-        CentreError: there is no centre, or it is damaged.
+        CentreError: there is no centre, it is damaged, or knows none of the items.
     """
     with closing(open_centre(where)) as centre:
-        return CentreContent(item_ids, centre)
+        content = CentreContent(item_ids, centre)
+    if 0 < content.missing == len(item_ids) - FIRST:
+        raise CentreError(
+            f"the centre {without_password(str(where))} knows none of the {content.missing} items: it is of another "
+            "catalogue, or was not filled; embed the log's items"
+        )
+    return content
