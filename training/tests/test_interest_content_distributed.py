@@ -12,7 +12,7 @@ from content_log import write_content_log
 from content_steps import GLOBAL_BATCH, STEPS, USABLE, K, module_of, pretraining_of, train
 from two_processes import join, leave, run_two
 
-#: The two processes of all cases begin in one test's time: 98 s on a machine with six times more work than processors.
+#: The two processes of all cases begin in one test's time: 98 s on a machine with a load of twelve on two cores.
 pytestmark = pytest.mark.timeout(400)
 
 CASES: dict[str, Callable[[Path], Any]] = {

@@ -23,7 +23,6 @@ from rapport_training.interest.tables.suite import load_suite
 from rapport_training.reporting.report_files import read_report
 from rapport_training.yaml_files import suite_path
 
-
 #: Real trainings, and processes that import everything anew: 90 s were measured on a busy machine.
 pytestmark = pytest.mark.timeout(400)
 
