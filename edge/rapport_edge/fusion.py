@@ -22,7 +22,8 @@ class FusionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         memory: sum of weights that is remembered. Until it is reached, all views count by their weight; from then on
             older views fade, so that a long track can still change its mind.
         break_cosine: a view whose embedding's cosine with the mean of the track is lower shows somebody else. With
-            demographic-tiny, views of one person in a clip stay above 0.97; 67 % of pairs of strangers are below 0.6.
+            demographic-tiny, views of one person in four clips stay above 0.86; 67 % of pairs of strangers are below
+            0.6.
         break_views: so many such views in a row end what was believed about the track. Fewer are ignored.
     """
 
