@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -84,12 +85,18 @@ def replace_folder(built: Path, path: Path) -> None:
     the process was killed, with the next `scratch_beside` of the path.
 
     Raises:
+        FileExistsError: if another process gave a folder this name at the same time; that one stays.
         OSError: if the folder cannot be written.
     """
     replaced = built.parent / _REPLACED
     if path.exists():
         path.rename(replaced)
-    built.rename(path)
+    try:
+        built.rename(path)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        raise FileExistsError(errno.EEXIST, "another process wrote it at the same time", str(path)) from error
     if os.path.lexists(replaced):
         replaced.rename(built.parent / _OUTDATED)
     sync_folder(path.parent)

@@ -187,3 +187,20 @@ def test_without_locks_nothing_is_removed(tmp_path, monkeypatch):
     left.mkdir()
     write_atomically(tmp_path / "out", b"x")
     assert hidden(tmp_path) == [left.name]
+
+
+def test_of_two_writers_at_the_same_time_one_is_told(tmp_path, monkeypatch):
+    path, rename, renamed = tmp_path / "out", Path.rename, []
+    replaced_with(path, "old")
+
+    def other_comes_between(source: Path, target: Path) -> Path:
+        renamed.append(source)
+        found = rename(source, target)
+        if len(renamed) == 1:  # what was there is away
+            replaced_with(path, "other")
+        return found
+
+    monkeypatch.setattr(Path, "rename", other_comes_between)
+    with pytest.raises(FileExistsError, match=r"another process wrote it at the same time: .*out"):
+        replaced_with(path, "mine")
+    assert [found.name for found in tmp_path.rglob("*")] == ["out", "other"]
