@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Any
 
 import click
 
-from rapport_edge.cli import RapportGroup
+from rapport_edge.cli import RapportGroup, UserError
 from rapport_training import __version__
 from rapport_training.data.commands import data
 from rapport_training.demographic.checkpoints.command import checkpoint
@@ -16,12 +17,33 @@ from rapport_training.interest.commands import interest
 from rapport_training.masked_image.command import tokenizer
 
 
+class TrainingGroup(RapportGroup):
+    """Too little memory is a line as well, which torch says in its own way."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except RuntimeError as error:
+            if not _is_about_memory(error):
+                raise
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"there is not enough memory for this ({reason}); a smaller batch or a smaller model needs less"
+            ) from error
+
+
+def _is_about_memory(error: RuntimeError) -> bool:
+    """By name: torch is not imported where nothing needs it."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+
+
 def _is_about_this_training(record: logging.LogRecord) -> bool:
     """False for Lightning's advertisements, and for accelerators that no recipe uses."""
     return not record.getMessage().startswith(("💡", "TPU available"))
 
 
-@click.group(cls=RapportGroup)
+@click.group(cls=TrainingGroup)
 @click.version_option(__version__, prog_name="rapport-train")
 def main() -> None:
     """Trains, evaluates and exports what a Rapport robot runs."""
