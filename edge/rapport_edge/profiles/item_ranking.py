@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from rapport_edge.bundle import load_bundle
 from rapport_edge.errors import RapportError, SettingsError
-from rapport_edge.ranking import ContentSource, InterestRanker, Item, RankedItem, create_ranker
+from rapport_edge.ranking import ContentSource, Event, InterestRanker, Item, RankedItem, create_ranker
 from rapport_edge.ranking.behaviour import history_of
 from rapport_edge.ranking.files import open_sources
 from rapport_edge.store import Consent, ProfileReader
@@ -84,7 +84,8 @@ class ItemRanking:
         """Candidates by one person's predicted interest, best first.
 
         Behaviour is read of who granted consent only. For everybody else the ranking is the one of a person without a
-        history, and the remark says so. Nothing else about a person is used.
+        history, and the remark says so. Nothing else about a person is used. What a person decides during the ranking
+        holds for it: the items are ranked again.
 
         Args:
             store: where the person's behaviour lies.
@@ -100,14 +101,36 @@ class ItemRanking:
         """
         if self.obstacle:
             raise SettingsError(self.obstacle)
-        consent = store.get(user_id).consent
-        granted = consent is Consent.GRANTED
-        history = history_of(store.interactions(user_id)) if granted else []
-        with self._one_at_a_time:
-            if self._ranker is None:
-                raise SettingsError("no items are ranked any more: the ranker was closed")
-            items = self._ranker.rank(history, candidates or None, now=now, limit=limit)
-        return Ranking(items=tuple(items), remark=_remark(consent, bool(history)))
+        while True:
+            basis = _basis(store, user_id)
+            with self._one_at_a_time:
+                if self._ranker is None:
+                    raise SettingsError("no items are ranked any more: the ranker was closed")
+                items = self._ranker.rank(basis.history, candidates or None, now=now, limit=limit)
+            if _holds(basis, store, user_id):
+                return Ranking(items=tuple(items), remark=_remark(basis.consent, bool(basis.history)))
+
+
+class _Basis(NamedTuple):
+    """What a ranking rests on: a decision, how many interactions are stored, and what was liked."""
+
+    consent: Consent
+    stored: int
+    history: list[Event]
+
+
+def _basis(store: ProfileReader, user_id: str) -> _Basis:
+    consent = store.get(user_id).consent
+    stored = store.interactions(user_id) if consent is Consent.GRANTED else ()
+    return _Basis(consent, len(stored), history_of(stored))
+
+
+def _holds(basis: _Basis, store: ProfileReader, user_id: str) -> bool:
+    """False where the person decided otherwise meanwhile, or behaviour was deleted. Raises UnknownUserError."""
+    if store.get(user_id).consent is not basis.consent:
+        return False
+    # Fewer also where somebody withdrew and agreed again.
+    return store.behaviour_version(user_id).events >= basis.stored
 
 
 def _remark(consent: Consent, with_history: bool) -> str:

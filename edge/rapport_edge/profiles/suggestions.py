@@ -6,6 +6,7 @@ changed, and by whoever calls `renew`, in a thread that nobody waits for: profil
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from rapport_edge.profiles.item_ranking import ItemRanking
 from rapport_edge.profiles.profile import Suggestion
 from rapport_edge.ranking import RankedItem
 from rapport_edge.store import BehaviourVersion, Consent, ProfileReader, ProfileRecord
+
+_log = logging.getLogger(__name__)
 
 
 class _Made(NamedTuple):
@@ -98,7 +101,10 @@ class Suggestions:
             self._outdated.pop(user_id, None)
 
     def _ranked(self, user_id: str, before: _Made) -> _Made:
-        """Where ranking fails, no suggestions until behaviour changes: it is not tried again with every profile."""
+        """Where ranking fails, no suggestions until behaviour changes: it is not tried again with every profile.
+
+        However it fails: a profile that somebody waits for does without suggestions.
+        """
         version = before.version
         try:
             # Taken first: what happens during the ranking makes it outdated again.
@@ -110,6 +116,10 @@ class Suggestions:
             ranking = self._ranking.rank(self._store, user_id, (), self._count, self._clock())
         except RapportError as error:
             self.last_failure = str(error)
+            return _Made(version)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it would be so with the next profile, too
+            self.last_failure = f"{type(error).__name__}: {error}"
+            _log.exception("a ranking failed")
             return _Made(version)
         return _Made(version, () if ranking.remark else tuple(map(_suggestion, ranking.items)))
 

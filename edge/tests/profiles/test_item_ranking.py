@@ -10,7 +10,7 @@ from tiny_ranker import write_ranker
 
 from rapport_edge.errors import SettingsError
 from rapport_edge.profiles.item_ranking import ItemRanking, RankSettings
-from rapport_edge.ranking import Item
+from rapport_edge.ranking import InterestRanker, Item
 from rapport_edge.store import Consent, InteractionKind, InteractionRecord, UnknownUserError
 
 NOW = 1_700_000_000.0
@@ -64,6 +64,37 @@ def test_who_withdraws_has_no_history_any_more(house, ranking):
     liked(house, "stars")
     house.store.set_consent("ada", Consent.WITHDRAWN, "self")
     assert ids(ranking, house)[0] == "bread"
+
+
+@pytest.mark.parametrize("decisions", [(Consent.WITHDRAWN,), (Consent.WITHDRAWN, Consent.GRANTED)])
+def test_who_withdraws_during_a_ranking_is_ranked_without_what_was_deleted(house, ranking, monkeypatch, decisions):
+    house.store.set_consent("ada", Consent.GRANTED, "self")
+    liked(house, "stars", "soup")
+    whole, waiting = InterestRanker.rank, list(decisions)
+
+    def interrupted(*arguments, **options):
+        items = whole(*arguments, **options)
+        while waiting:
+            house.store.set_consent("ada", waiting.pop(0), "self")
+        return items
+
+    monkeypatch.setattr(InterestRanker, "rank", interrupted)
+    found = ranking.rank(house.store, "ada", (), None, NOW)
+    assert {item.reason for item in found.items} == {""}
+    assert found.remark.startswith("ranked as for somebody unknown")
+
+
+def test_who_is_forgotten_during_a_ranking_is_nobody(house, ranking, monkeypatch):
+    liked(house, "stars")
+    whole = InterestRanker.rank
+
+    def interrupted(*arguments, **options):
+        house.store.forget("ada", "self")
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(InterestRanker, "rank", interrupted)
+    with pytest.raises(UnknownUserError):
+        ranking.rank(house.store, "ada", (), None, NOW)
 
 
 def test_what_cannot_be_ranked_says_why(house, ranking):

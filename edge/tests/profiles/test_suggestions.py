@@ -21,13 +21,14 @@ from rapport_edge.store import Consent, InteractionKind, InteractionRecord
 class CountedRanking(ItemRanking):
     """Counts rankings; fails while it is told to, and lets something happen during one."""
 
-    rankings, failing = 0, False
+    rankings = 0
+    failing: Exception | None = None
     meanwhile: Callable[[], None] | None = None
 
     def rank(self, *arguments: Any) -> Any:
         self.rankings += 1
-        if self.failing:
-            raise RankingError("the table is damaged")
+        if self.failing is not None:
+            raise self.failing
         ranking = super().rank(*arguments)
         happening, self.meanwhile = self.meanwhile, None
         if happening is not None:
@@ -114,14 +115,18 @@ def test_a_merged_person_is_suggested_what_both_behaviours_say(house):
     assert [suggestion.item_id for suggestion in found.suggestions] == ["soup", "bread"]
 
 
-def test_a_ranking_that_fails_leaves_the_profile_and_is_not_tried_with_each(house, ranking):
-    ranking.failing = True
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(RankingError("the table is damaged"), "the table is damaged"), (IndexError("row 7"), "IndexError: row 7")],
+)
+def test_a_ranking_that_fails_leaves_the_profile_and_is_not_tried_with_each(house, ranking, error, said):
+    ranking.failing = error
     before = ranking.rankings
     does(house, "stars")
     assert [suggested(house) for _ in range(3)] == [[]] * 3
     assert ranking.rankings == before + 1
-    assert house.suggestions.last_failure == "the table is damaged"
-    ranking.failing = False
+    assert house.suggestions.last_failure == said
+    ranking.failing = None
     does(house, "planets")
     assert suggested(house) == ["planets", "stars"]
 

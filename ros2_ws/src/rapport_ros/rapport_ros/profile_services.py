@@ -6,6 +6,7 @@ node's log says so instead.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -109,7 +110,10 @@ class ProfileServices:
         self._writer.destroy()
 
     def _guarded(self, what: str, handler: _Handler) -> Callable[[Any, Any], Any]:
-        """Refuses a request without requester, and turns the store's errors into reasons and entries of the audit."""
+        """Refuses a request without requester, and turns the store's errors into reasons and entries of the audit.
+
+        A mistake in the code becomes a refusal, too, and its traceback is logged.
+        """
 
         def answer(request: Any, response: Any) -> Any:
             try:
@@ -120,6 +124,9 @@ class ProfileServices:
             except RapportError as error:
                 response.success, response.message = False, str(error)
                 self._note_failure(request, what, error)
+            except Exception as error:  # noqa: BLE001 - who asked would wait for an answer for ever
+                self._node.get_logger().error(f"{what} failed:\n{traceback.format_exc()}")
+                response.success, response.message = False, f"{what} failed: {type(error).__name__}: {error}"
             self._changed()
             return response
 
