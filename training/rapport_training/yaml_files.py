@@ -35,17 +35,23 @@ def read_yaml(path: Path, kind: type[_T], word: str, contradiction: Callable[[_T
         raise SettingsError(f"cannot read the {word} {path}: {error.strerror}") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise SettingsError(f"{word} {path}: {error}") from error
-    problem = next(_repeated(yaml.compose(text, yaml.CSafeLoader)), "") or contradiction(found)
+    problem = next(_repeated(yaml.compose(text, yaml.CSafeLoader), set()), "") or contradiction(found)
     if problem:
         raise SettingsError(f"{word} {path}: {problem}")
     return found
 
 
-def _repeated(node: yaml.Node | None) -> Iterator[str]:
-    """Settings that are there twice: YAML's readers take the last one and say nothing."""
+def _repeated(node: yaml.Node | None, seen: set[int]) -> Iterator[str]:
+    """Settings that are there twice: YAML's readers take the last one and say nothing.
+
+    What an alias stands for is the same node again, and may hold itself; each is looked at once.
+    """
+    if id(node) in seen:
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for one in node.value:
-            yield from _repeated(one)
+            yield from _repeated(one, seen)
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
@@ -54,7 +60,7 @@ def _repeated(node: yaml.Node | None) -> Iterator[str]:
         if key.value in lines:
             yield f"{key.value} is there twice, in line {lines[key.value]} and in line {line}: leave one out"
         lines[key.value] = line
-        yield from _repeated(value)
+        yield from _repeated(value, seen)
 
 
 def shipped_or_own(name: str, folder: Path, word: str) -> Path:

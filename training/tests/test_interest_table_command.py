@@ -180,6 +180,7 @@ def test_what_was_typed_wrongly_is_said(log: Path, tmp_path: Path) -> None:
         (("--log", f"tiny={tmp_path}"), "no behaviour log"),
         (("--log", f"tiny={log}", "--only", "4"), "has 2, 2/tiny"),
         (("--log", f"tiny={log}", "--seeds", "a"), "--seeds a"),
+        (("--log", f"tiny={log}", "--seeds", "0,4294967296"), "not from 0 to 4294967295"),
     ):
         result = run("table", "--suite", "interest-smoke", "--out", tmp_path, *arguments)
         assert result.exit_code == 2

@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="the training package is not installed")
 from tiny_tables import SUITE, tiny_suite
 
 from rapport_edge.errors import SettingsError
+from rapport_training.interest.ctr.recipe import Mim
 from rapport_training.interest.tables.cost import cost_jobs
 from rapport_training.interest.tables.jobs import LogDigests, Planner, by_seed, chain, check_only
 from rapport_training.interest.tables.suite import Suite
@@ -90,6 +91,13 @@ def test_a_logs_change_is_for_all_models_on_it_alone(tmp_path: Path) -> None:
         assert (job.recipe.dropout == 0.3) == (job.log == "second")
 
 
+def test_mim_takes_the_modules_that_the_models_recipe_names(tmp_path: Path) -> None:
+    text = SUITE.replace("top_k: 4", "mim: {fusion: false}, top_k: 4")
+    two, *_ = planner(tiny_suite(tmp_path, text)).tables()
+    base, mim = two.rows[2].jobs[0], two.rows[3].jobs[0]
+    assert (base.recipe.mim, mim.recipe.mim) == (False, Mim(fusion=False))
+
+
 def test_a_log_that_was_not_given_has_no_jobs(tmp_path: Path) -> None:
     suite = tiny_suite(tmp_path)
     only_second = planner(suite, {"second": DIGESTS["second"]})
@@ -112,3 +120,11 @@ def test_only_chooses_tables_and_refuses_others(tmp_path: Path) -> None:
 def test_a_change_to_what_no_recipe_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="topk"):
         list(by_seed(planner(tiny_suite(tmp_path, SUITE.replace("top_k: 4", "topk: 4"))).tables()))
+
+
+def test_an_alias_of_itself_is_refused_like_any_other_wrong_value(tmp_path: Path) -> None:
+    text = SUITE.replace(
+        "second: {title: Second log}", "second: {title: Second log, change: &change {hidden: *change}}"
+    )
+    with pytest.raises(SettingsError, match="hidden"):
+        list(by_seed(planner(tiny_suite(tmp_path, text)).tables()))

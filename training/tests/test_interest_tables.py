@@ -213,11 +213,19 @@ def test_flops_of_attention_are_those_of_its_two_products() -> None:
         (("log: second, models", "log: third, models"), "third"),
         (("batch_size: 8", "batch_size: 0"), "batch_size"),
         (("gain: 0.05", "gains: 0.05"), "gains"),
+        (("seeds: [0, 1]", "seeds: [4294967296]"), "4294967295"),
+        (("top_k: 4", "seed: 4"), "model sim changes the seed"),
+        (("stage: csft", "stage: pretrain"), "encoder mim: pretrain .* can only be the first step"),
     ],
 )
 def test_a_wrong_suite_is_refused_with_what_is_wrong(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         tiny_suite(tmp_path, SUITE.replace(*change))
+
+
+def test_a_suite_that_measures_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nothing to measure"):
+        tiny_suite(tmp_path, SUITE[: SUITE.index("tables:")] + "tables: []\n")
 
 
 def test_results_of_two_seeds_differ() -> None:

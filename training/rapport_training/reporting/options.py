@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rapport_edge.errors import SettingsError
+from rapport_training.seeds import LARGEST_SEED
 
 
 def named_paths(option: str, texts: Sequence[str]) -> dict[str, Path]:
@@ -29,9 +30,13 @@ def seed_numbers(text: str) -> list[int]:
     """Of --seeds.
 
     Raises:
-        SettingsError: if something between the commas is no number.
+        SettingsError: if something between the commas is no number, or no generator takes it.
     """
     try:
-        return [int(part) for part in text.split(",")]
+        seeds = [int(part) for part in text.split(",")]
     except ValueError as error:
         raise SettingsError(f"--seeds {text}: expected numbers with commas between, such as 0,1,2") from error
+    wrong = next((seed for seed in seeds if not 0 <= seed <= LARGEST_SEED), None)
+    if wrong is not None:
+        raise SettingsError(f"--seeds {text}: {wrong} is not from 0 to {LARGEST_SEED}")
+    return seeds

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rapport_training.seeds import LARGEST_SEED
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -16,7 +18,7 @@ def _options(command: Any) -> Any:
             click.option("--log", type=_PATH, required=True, help="Behaviour log, as 'interest data' writes it."),
             click.option("--recipe", default="compact", show_default=True, help="Name of a shipped recipe, or a file."),
             click.option("--run", type=_PATH, required=True, help="Folder of the run: checkpoints, curves, inputs."),
-            click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's."),
+            click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Instead of the recipe's."),
             click.option("--resume/--no-resume", default=True, help="Continue an earlier run in the folder."),
             click.option("--devices", type=click.IntRange(min=1), help="GPUs, or processes on the CPU."),
         ]

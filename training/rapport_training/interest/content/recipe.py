@@ -9,6 +9,7 @@ import msgspec
 
 from rapport_training.demographic.pixels import Pixels
 from rapport_training.demographic.recipe import MaskedImage
+from rapport_training.seeds import Seed
 from rapport_training.yaml_files import RECIPES, read_yaml, shipped_or_own
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -155,7 +156,7 @@ class ContentRecipe(_Settings, frozen=True, kw_only=True):
     """
 
     name: str
-    seed: CountOrNone = 0
+    seed: Seed = 0
     vision: Vision = Vision()
     language: Language = Language()
     width: Annotated[int, msgspec.Meta(ge=4)] = 64

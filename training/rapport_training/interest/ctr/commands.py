@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rapport_training.seeds import LARGEST_SEED
+
 if TYPE_CHECKING:
     from rapport_training.interest.ctr.recipe import CtrRecipe
     from rapport_training.interest.data.content_table import ContentTable
@@ -23,7 +25,7 @@ _CENTRE = click.option("--centre", help="Representation centre with the items' c
 @_DATA
 @_CENTRE
 @click.option("--recipe", default="tuned-din", show_default=True, help="Name of a shipped recipe, or a file.")
-@click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
+@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Instead of the recipe's.")
 @click.option("--resume/--no-resume", default=True, help="Continue where an earlier run in the folder stopped.")
 @click.option("--devices", type=click.IntRange(min=1), help="GPUs, or processes on the CPU.  [default: GPUs, or 1]")
 def fit(

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from rapport_training.seeds import Seed
 from rapport_training.yaml_files import RECIPES, read_yaml, shipped_or_own
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -87,7 +88,7 @@ class CtrRecipe(_Part, frozen=True, kw_only=True):
     """
 
     name: str
-    seed: CountOrNone = 0
+    seed: Seed = 0
     model: Model
     mim: bool | Mim = False
     content_pooling: Literal["sum", "mean"] = "sum"

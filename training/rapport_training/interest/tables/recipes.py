@@ -59,6 +59,8 @@ def _check(recipe: _T, load: Callable[[Path], _T], where: str) -> None:
 def ctr_recipe(model: ModelPlan, change: Mapping[str, Any], *, seed: int, content: bool) -> CtrRecipe:
     """A model's recipe in a row: Base and +MIM differ in `mim` alone, unless the row says more.
 
+    Which of MIM's modules the model's recipe names, +MIM has; where it names none, all.
+
     Args:
         model: of the suite.
         change: the row's.
@@ -67,7 +69,8 @@ def ctr_recipe(model: ModelPlan, change: Mapping[str, Any], *, seed: int, conten
     """
     where = f"model {model.label}"
     recipe = changed(load_ctr_recipe(model.recipe), model.change, where)
-    return changed(recipe, {"mim": content, **change, "seed": seed}, where, load_ctr_recipe)
+    mim = (recipe.mim or True) if content else False
+    return changed(msgspec.structs.replace(recipe, mim=mim), {**change, "seed": seed}, where, load_ctr_recipe)
 
 
 def step_recipe(step: Step, seed: int) -> ContentRecipe:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from rapport_training.interest.tables.paper import BASE, MIM
+from rapport_training.seeds import Seed
 from rapport_training.yaml_files import read_yaml
 
 #: Tables and figures that hold AUCs row by row.
@@ -36,7 +37,7 @@ class LogPlan(_Part, frozen=True, kw_only=True):
 
 
 class Step(_Part, frozen=True, kw_only=True):
-    """One training of an encoder, which starts where the step before it ended.
+    """One training of an encoder; csft starts where the step before it ended.
 
     Attributes:
         stage: "pretrain" (Section 3.2) or "csft" (Section 3.3).
@@ -146,7 +147,7 @@ class Suite(_Part, frozen=True, kw_only=True):
     encoder_notes: dict[str, str] = {}
     models: dict[_Name, ModelPlan]
     base: str
-    seeds: Annotated[list[int], msgspec.Meta(min_length=1)]
+    seeds: Annotated[list[Seed], msgspec.Meta(min_length=1)]
     encoder_seeds: Literal["one", "each"] = "one"
     tables: list[TablePlan]
     cost: CostPlan | None = None
@@ -176,15 +177,43 @@ def load_suite(path: Path) -> Suite:
 
 
 def _contradiction(suite: Suite) -> str:
-    """A name that nothing has, or a table without rows; "" if all is well."""
-    uses = [("base", suite.base, suite.models)]
+    """A name that nothing has, or what would be passed over in silence; "" if all is well."""
+    return _unmeasured(suite) or _passed_over(suite) or _unknown_name(suite)
+
+
+def _unmeasured(suite: Suite) -> str:
+    """Nothing to measure, or a table without rows."""
+    if not suite.tables and suite.cost is None:
+        return "there is nothing to measure: neither tables nor cost"
     for plan in suite.tables:
         where = f"table {plan.table} on {plan.log}"
-        uses += [(where, plan.log, suite.logs), *((where, name, suite.models) for name in plan.models)]
         if plan.table == "2" and not (plan.models and plan.encoder):
             return f"{where} needs models and an encoder"
         if plan.table != "2" and not plan.rows:
             return f"{where} has no rows"
+    return ""
+
+
+def _passed_over(suite: Suite) -> str:
+    """Seeds of single rows, and trainings that the next one would not start from."""
+    changes = [(f"log {name}", log.change) for name, log in suite.logs.items()]
+    changes += [(f"model {name}", model.change) for name, model in suite.models.items()]
+    changes += [(f"row {row.label}", row.change) for plan in suite.tables for row in plan.rows]
+    changes += [(f"encoder {name}", step.change) for name, steps in suite.encoders.items() for step in steps]
+    wrong = next((where for where, change in changes if "seed" in change), None)
+    if wrong is not None:
+        return f"{wrong} changes the seed; a suite's seeds are in 'seeds'"
+    late = next((name for name, steps in suite.encoders.items() if "pretrain" in [s.stage for s in steps[1:]]), None)
+    return (
+        "" if late is None else f"encoder {late}: pretrain starts from plain towers, so it can only be the first step"
+    )
+
+
+def _unknown_name(suite: Suite) -> str:
+    uses = [("base", suite.base, suite.models)]
+    for plan in suite.tables:
+        where = f"table {plan.table} on {plan.log}"
+        uses += [(where, plan.log, suite.logs), *((where, name, suite.models) for name in plan.models)]
         if not any(known is suite.models and name not in known for _, name, known in uses):
             uses += [(where, row.encoder, suite.encoders) for row in rows_of(suite, plan) if row.encoder]
             uses += [(where, row.model, suite.models) for row in plan.rows if row.model]
