@@ -5,6 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -24,15 +29,42 @@ class RapportGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the subcommand."""
-        try:
-            return super().invoke(ctx)
-        except RapportError as error:
-            raise UserError(str(error)) from error
-        except MemoryError as error:
-            raise UserError(f"there is not enough memory for this ({error}); ask for less at a time") from error
-        except KeyboardInterrupt as stop:
-            click.echo(str(stop) or "stopped", err=True)
-            ctx.exit(130)
+        with _ctrl_c_noted() as noted:
+            try:
+                return super().invoke(ctx)
+            except RapportError as error:
+                raise UserError(str(error)) from error
+            except MemoryError as error:
+                raise UserError(f"there is not enough memory for this ({error}); ask for less at a time") from error
+            except KeyboardInterrupt as stop:
+                click.echo(str(stop) or "stopped", err=True)
+                ctx.exit(130)
+            except Exception:
+                # Libraries that are interrupted while they are imported fail in ways of their own.
+                if not noted.is_set():
+                    raise
+                click.echo("stopped", err=True)
+                ctx.exit(130)
+
+
+@contextmanager
+def _ctrl_c_noted() -> Iterator[threading.Event]:
+    """Set once Ctrl-C was pressed, which raises KeyboardInterrupt as ever."""
+    noted = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class LazyGroup(RapportGroup):

@@ -81,6 +81,29 @@ def test_ctrl_c_ends_with_the_status_that_shells_expect() -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (130, "ready\n", "stopped\n")
 
 
+def test_what_fails_because_of_ctrl_c_is_ctrl_c() -> None:
+    """NumPy that is interrupted while torch imports it, asks for itself until the stack is full."""
+
+    @click.command()
+    def load() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RecursionError("maximum recursion depth exceeded") from None
+
+    result = CliRunner().invoke(RapportGroup(commands={"load": load}), ["load"])
+    assert (result.exit_code, result.stderr) == (130, "stopped\n")
+
+
+def test_a_mistake_without_ctrl_c_keeps_its_traceback() -> None:
+    @click.command()
+    def load() -> None:
+        raise RecursionError("maximum recursion depth exceeded")
+
+    result = CliRunner().invoke(RapportGroup(commands={"load": load}), ["load"])
+    assert isinstance(result.exception, RecursionError)
+
+
 def test_too_little_memory_is_a_line() -> None:
     @click.command()
     def want() -> None:
