@@ -7,10 +7,11 @@ changed, and by whoever calls `renew`, in a thread that nobody waits for: profil
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rapport_edge.errors import RapportError
 from rapport_edge.profiles.item_ranking import ItemRanking
@@ -20,12 +21,19 @@ from rapport_edge.store import BehaviourVersion, Consent, ProfileReader, Profile
 
 _log = logging.getLogger(__name__)
 
+#: Seconds until a ranking that failed is tried again, such as one that a server did not answer in time.
+RETRY_AFTER: Final = 60.0
+
 
 class _Made(NamedTuple):
     """Suggestions, and the behaviour that they rest on."""
 
     version: BehaviourVersion | None = None
     suggestions: tuple[Suggestion, ...] = ()
+    retry_at: float = math.inf
+
+    def is_outdated(self, version: BehaviourVersion, now: float) -> bool:
+        return version != self.version or now >= self.retry_at
 
 
 class Suggestions:
@@ -67,7 +75,7 @@ class Suggestions:
             return ()
         with self._condition:
             made = self._made.get(user_id, _Made())
-            if made.version != version:
+            if made.is_outdated(version, self._clock()):
                 self._outdated[user_id] = None
                 self._condition.notify()
             return made.suggestions
@@ -101,7 +109,7 @@ class Suggestions:
             self._outdated.pop(user_id, None)
 
     def _ranked(self, user_id: str, before: _Made) -> _Made:
-        """Where ranking fails, no suggestions until behaviour changes: it is not tried again with every profile.
+        """Where ranking fails, no suggestions for a while: it is not tried again with every profile.
 
         However it fails: a profile that somebody waits for does without suggestions.
         """
@@ -109,19 +117,19 @@ class Suggestions:
         try:
             # Taken first: what happens during the ranking makes it outdated again.
             version = self._store.behaviour_version(user_id)
-            if version == before.version:
+            if not before.is_outdated(version, self._clock()):
                 return before
             if version.events == 0:
                 return _Made(version)
             ranking = self._ranking.rank(self._store, user_id, (), self._count, self._clock())
         except RapportError as error:
             self.last_failure = str(error)
-            return _Made(version)
         except Exception as error:  # noqa: BLE001 - whatever it was, it would be so with the next profile, too
             self.last_failure = f"{type(error).__name__}: {error}"
             _log.exception("a ranking failed")
-            return _Made(version)
-        return _Made(version, () if ranking.remark else tuple(map(_suggestion, ranking.items)))
+        else:
+            return _Made(version, () if ranking.remark else tuple(map(_suggestion, ranking.items)))
+        return _Made(version, retry_at=self._clock() + RETRY_AFTER)
 
 
 def suggestions_of(

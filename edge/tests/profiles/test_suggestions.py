@@ -12,7 +12,7 @@ from house import House, estimate
 from tiny_ranker import write_ranker
 
 from rapport_edge.profiles.item_ranking import ItemRanking, RankSettings
-from rapport_edge.profiles.suggestions import suggestions_of
+from rapport_edge.profiles.suggestions import RETRY_AFTER, suggestions_of
 from rapport_edge.profiles.summary import summarise
 from rapport_edge.ranking import RankingError
 from rapport_edge.store import Consent, InteractionKind, InteractionRecord
@@ -126,9 +126,23 @@ def test_a_ranking_that_fails_leaves_the_profile_and_is_not_tried_with_each(hous
     assert [suggested(house) for _ in range(3)] == [[]] * 3
     assert ranking.rankings == before + 1
     assert house.suggestions.last_failure == said
+    house.now += RETRY_AFTER
+    assert [suggested(house) for _ in range(3)] == [[]] * 3
+    assert ranking.rankings == before + 2
     ranking.failing = None
     does(house, "planets")
     assert suggested(house) == ["planets", "stars"]
+
+
+def test_what_failed_for_a_moment_is_made_good(house, ranking):
+    ranking.failing = RankingError("the server does not answer")
+    does(house, "stars")
+    assert suggested(house) == []
+    ranking.failing = None
+    house.now += RETRY_AFTER - 1
+    assert suggested(house) == []
+    house.now += 1
+    assert suggested(house) == ["stars", "planets"]
 
 
 def test_without_a_ranker_or_with_none_wanted_there_are_none(house, ranking):
