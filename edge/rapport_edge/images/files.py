@@ -31,9 +31,18 @@ def read_image(path: Path) -> ByteImage:
     """
     data = _read_bytes(path)
     try:
-        image = decode_compressed(data)
+        return decode_upright(data)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
+
+
+def decode_upright(data: bytes) -> ByteImage:
+    """The content of a JPEG, PNG or WebP file as (h, w, 3) uint8 RGB, C-contiguous, with EXIF orientation applied.
+
+    Raises:
+        ImageError: as `decode_compressed`.
+    """
+    image = decode_compressed(data)
     mirrored, quarter_turns = _UPRIGHT.get(_orientation(data), (False, 0))
     upright = image[:, ::-1] if mirrored else image
     return np.ascontiguousarray(np.rot90(upright, quarter_turns))

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from rapport_edge.alignment import resize_whole
 from rapport_edge.atomic import scratch_beside, sync_folder
 from rapport_edge.errors import ImageError, SettingsError
-from rapport_edge.images.compressed import decode_compressed
+from rapport_edge.images import decode_upright
 from rapport_training.data.memory_map import cache_folder
 from rapport_training.interest.data.log import BehaviourLog
 
@@ -51,11 +51,11 @@ class Pictures:
 
 
 def decode(image: bytes | None, size: int) -> tuple[NDArray[np.uint8] | None, int]:
-    """(size, size, 3) uint8 RGB, the whole picture squeezed into a square, and its state; None unless it is whole."""
+    """A whole picture as (size, size, 3) uint8 RGB, upright and squeezed into a square, or None; and its state."""
     if not image:
         return None, NONE
     try:
-        return resize_whole(decode_compressed(image), size), WHOLE
+        return resize_whole(decode_upright(image), size), WHOLE
     except ImageError:
         return None, BROKEN
 
@@ -79,7 +79,7 @@ def catalogue_pictures(log: BehaviourLog, size: int) -> Pictures:
         LogError: if the log is damaged.
     """
     for folder in (log.path / "pictures", cache_folder() / "pictures"):
-        path = folder / f"{log.digest[:20]}-{size}.npy"
+        path = folder / _name(log, size)
         found = _open(path, log.item_count, size)
         if found is not None:
             return found
@@ -88,6 +88,11 @@ def catalogue_pictures(log: BehaviourLog, size: int) -> Pictures:
         return _decode_into(folder / "pictures", log, size)
     except OSError as error:
         raise SettingsError(f"cannot keep decoded pictures in {folder}: {error.strerror or error}") from error
+
+
+def _name(log: BehaviourLog, size: int) -> str:
+    """Of the array; another way to decode takes another name, or old arrays would be taken for new ones."""
+    return f"{log.digest[:20]}-{size}-upright.npy"
 
 
 def _open(path: Path, count: int, size: int) -> Pictures | None:
@@ -101,7 +106,7 @@ def _open(path: Path, count: int, size: int) -> Pictures | None:
 def _decode_into(folder: Path, log: BehaviourLog, size: int) -> Pictures:
     """Several processes may do this at once: each renames a whole file of its own, and all are equal."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{log.digest[:20]}-{size}.npy"
+    path = folder / _name(log, size)
     with scratch_beside(path) as scratch:
         written = scratch / path.name
         pixels: Any = np.lib.format.open_memmap(written, "w+", np.uint8, (log.item_count, size, size, 3))
