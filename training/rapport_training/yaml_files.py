@@ -35,7 +35,7 @@ def read_yaml(path: Path, kind: type[_T], word: str, contradiction: Callable[[_T
         raise SettingsError(f"cannot read the {word} {path}: {error.strerror}") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise SettingsError(f"{word} {path}: {error}") from error
-    problem = next(_repeated(yaml.compose(text, yaml.CSafeLoader), set()), "") or contradiction(found)
+    problem = next(_repeated(yaml.compose(text, yaml.SafeLoader), set()), "") or contradiction(found)
     if problem:
         raise SettingsError(f"{word} {path}: {problem}")
     return found
