@@ -150,10 +150,10 @@ class ProfileServices:
 
     def _get_profile(self, request: Any, response: Any) -> None:
         """With the suggestions that rest on all that the person has done."""
-        with self._lock:
-            profile = self._asked_for(request)
         if self._models.suggestions is not None:
-            self._models.suggestions.renew(profile.user_id)
+            with self._lock:
+                user_id = self._asked_for(request).user_id
+            self._models.suggestions.renew(user_id)
         with self._lock:
             profile = self._asked_for(request)
             self._store.record_request(request.requester, "get", profile.user_id, "handed out")

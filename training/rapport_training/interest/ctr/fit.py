@@ -82,8 +82,7 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
         seed: instead of the recipe's.
         resume: continue from the newest checkpoint in `run` if there is one; at most one epoch is computed again, and
             with the same numbers. A run that has ended is not touched.
-        devices: GPUs, or where there is none processes on the CPU; each has its share of every batch. Under torchrun,
-            its processes are taken instead.
+        devices: GPUs, or processes on the CPU, each with its share of every batch. Under torchrun, its processes.
         progress: show a bar.
         callbacks: more of Lightning's.
 
@@ -97,9 +96,7 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
     trainer = _trainer(recipe, run, devices, progress=progress, more=callbacks)
     training = SplitBatches(prepared, recipe, content, trainer)
     validation = SplitBatches(prepared, recipe, content, None)
-    if len(training) == 0 or len(validation) == 0:
-        raise SettingsError(f"{prepared.path} lacks training or validation samples")
-    _check_labels(prepared)
+    _check_samples(prepared, training, validation)
     model = new_model(recipe, prepared, content)
     with owned(run):
         if not resume:  # every process: none looks before another has tidied up, none writes before all have met
@@ -110,8 +107,10 @@ def fit_ctr(  # noqa: PLR0913 - what is read, and how it runs
     return result_of(run, recipe)
 
 
-def _check_labels(prepared: PreparedLog) -> None:
+def _check_samples(prepared: PreparedLog, training: SplitBatches, validation: SplitBatches) -> None:
     """Refuses before an epoch what cannot be measured after it."""
+    if len(training) == 0 or len(validation) == 0:
+        raise SettingsError(f"{prepared.path} lacks training or validation samples")
     for split in ("train", "validation"):
         label = prepared.samples(split).label  # type: ignore[arg-type]
         clicked = label >= 0.5

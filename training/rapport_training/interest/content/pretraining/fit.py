@@ -68,10 +68,7 @@ def fit_pretraining(
         record = _record(recipe, log, digest, catalogue.left_out())
         begin_run(run, recipe, record, network.language)
         if not is_finished(run):
-            if settings.epochs:
-                train_in(run, trainer, module, loader)
-            else:
-                _write_plain(network, run)
+            train_in(run, trainer, module, loader) if settings.epochs else _write_plain(network, run)
     return checkpoint_of(run, recipe, record)
 
 
